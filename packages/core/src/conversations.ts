@@ -1,0 +1,194 @@
+import type { Hlc } from './clock/hlc.ts'
+import type { MemberUpdate } from './membership/member.ts'
+import type { Roster } from './membership/roster.ts'
+import type { Leaf, Partition } from './placement/partition.ts'
+import type { Totals } from './ports.ts'
+import type { Address } from './record/address.ts'
+import type { Digest, Entry } from './record/entry.ts'
+import type { ClusterId, ReplicaId, Version } from './version/version.ts'
+import type { VectorRows } from './vector/version-vector.ts'
+
+/** The first 8 bytes of a hash, as a byte string: enough to tell replicas apart, a quarter of the traffic. */
+export type ShortHash = string
+
+/** A node of the hash tree: depth 0 is the root, 16 are the leaves. */
+export interface TreeNode {
+  readonly depth: number
+  readonly index: number
+}
+
+/** An entry without its value: what two replicas compare. */
+export interface EntryDigest {
+  readonly keyHash: Digest
+  readonly version: Version
+  readonly hash: ShortHash
+}
+
+/** An entry as reports show it: all but its value. */
+export interface EntryOutline {
+  readonly address: Address
+  readonly version: Version
+  readonly hash: Digest
+  readonly tombstone: boolean
+  readonly expiresAtMs: number
+  readonly contentType: string
+  /** Bytes of the value, 0 for a tombstone. */
+  readonly size: number
+}
+
+/** How a replica does, for reports. */
+export interface ReplicaReport {
+  readonly name: string
+  readonly root: Digest
+  readonly totals: Totals
+  readonly hotRumors: number
+  /** Milliseconds since the last finished anti-entropy exchange, or −1. */
+  readonly lastExchangeMs: number
+  readonly ready: boolean
+}
+
+/**
+ * Everything that replicas say to each other. The answering side keeps nothing between two questions: it looks
+ * at stored data alone, so either side may crash or give up at any point.
+ */
+export interface Conversations {
+  /** Who is at this address? The only question, with `join`, that needs no introduction. */
+  readonly hello: {
+    readonly question: Record<never, never>
+    readonly answer: {
+      /** Empty when this node knows no cluster yet. */
+      readonly cluster: ClusterId | ''
+      readonly replica: ReplicaId | ''
+      readonly name: string
+      /** Whether it is a bootstrapped member and may sponsor a joiner. */
+      readonly member: boolean
+    }
+  }
+  /** Let me in (frontier.md R13). The answerer has stored the joiner in K before it answers. */
+  readonly join: {
+    readonly question: {
+      readonly joiner: MemberUpdate
+      /** Replaces the member of the same name, which is evicted. */
+      readonly rebuild: boolean
+      /** The id of an unfinished join that this directory proves, or empty. It is evicted. */
+      readonly former: ReplicaId | ''
+    }
+    readonly answer: {
+      readonly cluster: ClusterId
+      readonly sponsor: ReplicaId
+      readonly roster: Roster
+      readonly clock: Hlc
+      readonly members: readonly MemberUpdate[]
+    }
+  }
+  /** Publications, both ways: rosters are merged by whoever receives one. */
+  readonly publish: {
+    readonly question: { readonly roster: Roster; readonly promise: Hlc }
+    readonly answer: { readonly roster: Roster; readonly promise: Hlc }
+  }
+  /** Here is news. The answer tells of each whether it was; all of it is durable there, or what `lacking` says. */
+  readonly rumors: {
+    readonly question: {
+      readonly entries: readonly Entry[]
+      /** How many more times the receiver may pass these on. 0 when everybody is told directly. */
+      readonly hops: number
+    }
+    readonly answer: {
+      /** Indexes of the entries that were no news. */
+      readonly known: readonly number[]
+      /** Indexes of the entries that were not taken in: parked, refused or failed. */
+      readonly lacking: readonly number[]
+    }
+  }
+  /** Classic pull gossip: what is hot where you are? */
+  readonly 'hot-rumors': {
+    readonly question: Record<never, never>
+    readonly answer: { readonly entries: readonly Entry[] }
+  }
+  /** My vector and roster hash to this. The partitions' hashes come back when the vector's differ. */
+  readonly 'vector-hash': {
+    readonly question: { readonly vector: ShortHash; readonly roster: ShortHash }
+    readonly answer: {
+      readonly sameRoster: boolean
+      /** Empty when the vectors are equal, else 256. */
+      readonly partitions: readonly ShortHash[]
+      /** The root of the answerer's tree, when the vectors are equal: unequal roots are a fault then. */
+      readonly root: Digest
+    }
+  }
+  /** What have I missed? These are my vectors of the partitions that differ. */
+  readonly 'missed-entries': {
+    readonly question: { readonly vectors: readonly (readonly [Partition, VectorRows])[] }
+    readonly answer: {
+      readonly entries: readonly Entry[]
+      /** For each partition that is answered completely: the answerer's vector at the same moment (R7). */
+      readonly claims: readonly (readonly [Partition, VectorRows])[]
+      readonly clock: Hlc
+    }
+  }
+  /** The subtrees four levels below these nodes. One node, the root, begins an exchange. */
+  readonly 'tree-nodes': {
+    readonly question: {
+      /** The asker's root. */
+      readonly root: Digest
+      readonly nodes: readonly TreeNode[]
+    }
+    readonly answer: {
+      /** For each node asked for, the hashes of its 16 descendants four levels down. Empty when roots are equal. */
+      readonly children: readonly (readonly ShortHash[])[]
+    }
+  }
+  readonly 'leaf-entries': {
+    readonly question: { readonly leaves: readonly Leaf[] }
+    readonly answer: {
+      /** For each leaf asked for, in order, as many as fit; the asker goes on with those that are left out. */
+      readonly leaves: readonly (readonly EntryDigest[])[]
+    }
+  }
+  /** Take these, give me those. */
+  readonly 'swap-entries': {
+    readonly question: { readonly entries: readonly Entry[]; readonly want: readonly Digest[] }
+    readonly answer: { readonly entries: readonly Entry[]; readonly taken: number }
+  }
+  /** Are you there? Anything that the asker suspects of the asked comes with the updates. */
+  readonly probe: {
+    readonly question: { readonly updates: readonly MemberUpdate[] }
+    readonly answer: { readonly updates: readonly MemberUpdate[] }
+  }
+  /** Is this one there, as you see it? */
+  readonly 'indirect-probe': {
+    readonly question: { readonly target: ReplicaId; readonly updates: readonly MemberUpdate[] }
+    readonly answer: { readonly reached: boolean; readonly updates: readonly MemberUpdate[] }
+  }
+  /** Membership news that should not wait for a probe. */
+  readonly gossip: {
+    readonly question: { readonly updates: readonly MemberUpdate[] }
+    readonly answer: { readonly updates: readonly MemberUpdate[] }
+  }
+  /** Whole membership lists, both ways. */
+  readonly 'push-pull': {
+    readonly question: { readonly members: readonly MemberUpdate[] }
+    readonly answer: { readonly members: readonly MemberUpdate[] }
+  }
+  /** For reports: hashes at depth 8 (partitions) or of the leaves of some partitions, with their entry counts. */
+  readonly report: {
+    readonly question: { readonly partitions: readonly Partition[] }
+    readonly answer: {
+      readonly report: ReplicaReport
+      /** 256 hashes at depth 8, of one moment. */
+      readonly partitions: readonly ShortHash[]
+      /** For each partition asked for, the 256 hashes of its leaves, of the same moment. */
+      readonly leaves: readonly (readonly ShortHash[])[]
+    }
+  }
+  /** For reports: the entries of some keys. */
+  readonly inspect: {
+    readonly question: { readonly keyHashes: readonly Digest[] }
+    /** `corrupt`: a row is there and cannot be read; `null`: none is. */
+    readonly answer: { readonly entries: readonly (EntryOutline | 'corrupt' | null)[] }
+  }
+}
+
+export type QuestionName = keyof Conversations
+export type Question<Name extends QuestionName> = Conversations[Name]['question']
+export type Answer<Name extends QuestionName> = Conversations[Name]['answer']

@@ -1,0 +1,50 @@
+/** What is counted; the second part of each comment is the label, where there is one. */
+export type CounterName =
+  /** Answers to pushed rumors · `news` or `known`. */
+  | 'rumor_feedback'
+  /** Entries sent as rumors. */
+  | 'rumor_entries_sent'
+  /** Own writes that became rumors. */
+  | 'rumor_updates'
+  /** Entries dropped from a full rumor queue: the pull brings them. */
+  | 'rumor_dropped'
+  /** Finished exchanges · `equal`, `repaired`, `failed`. */
+  | 'antientropy_exchanges'
+  /** Bytes of entries repaired by exchanges · `in`, `out`. */
+  | 'antientropy_exchange_bytes'
+  /** Entries repaired by exchanges · `in`, `out`. */
+  | 'antientropy_keys_repaired'
+  /** Questions asked by exchanges. */
+  | 'antientropy_questions'
+  /** Entries brought by vector pulls. */
+  | 'pull_entries'
+  /** Equal vectors with unequal roots. */
+  | 'integrity_faults'
+  /** Rows found that fail their checksum. */
+  | 'corrupt_entries'
+  /** Members that we suspected and that turned out to be alive. */
+  | 'false_suspicions'
+  /** Writes that overwrote a version their writer had not seen. */
+  | 'concurrent_overwrites'
+  /** Entries refused as old (R5). */
+  | 'refused_entries'
+  /** Reopenings of the store after a failed write. */
+  | 'store_reopens'
+
+/** What is measured as a distribution, in seconds unless it says otherwise. */
+export type DistributionName =
+  | 'commit_seconds'
+  /** Entries. */
+  | 'commit_batch_size'
+  | 'probe_seconds'
+  | 'antientropy_exchange_seconds'
+  /** From a write's commit on its coordinator to its commit here, by the coordinator's hlc. */
+  | 'rumor_delay_seconds'
+
+/** Where the measures go: a registry in the server, a list in tests. */
+export interface Measures {
+  add(name: CounterName, by?: number, label?: string): void
+  observe(name: DistributionName, value: number): void
+}
+
+export const NO_MEASURES: Measures = { add: () => {}, observe: () => {} }

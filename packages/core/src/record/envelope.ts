@@ -1,0 +1,124 @@
+import { byteStringOf, byteStringOfHex, hexOf, writeByteString } from '../bytes/latin1.ts'
+import type { Hlc } from '../clock/hlc.ts'
+import type { Hash } from '../ports.ts'
+import type { Dot, ReplicaId, Version } from '../version/version.ts'
+import { isAddress, type Address } from './address.ts'
+import type { Digest, Entry } from './entry.ts'
+
+/**
+ * The envelope: the one form in which an entry is stored, sent and hashed (docs/format.md).
+ *
+ * ```
+ *  0  32  SHA-256 of all that follows (the body): checksum, entry hash and last tie-break in one
+ * 32   1  format, 1
+ * 33   1  kind: 0 value, 1 tombstone
+ * 34   8  hlc: 48 bits of milliseconds, 16 of counter, big-endian
+ * 42   8  replica id
+ * 50   8  writer id
+ * 58   6  seq, big-endian
+ * 64   6  expiry in milliseconds since 1970, big-endian, 0 for never
+ * 70   2  length of the address
+ * 72   2  length of the content type
+ * 74      address, content type (UTF-8 checked at the border, ASCII), value
+ * ```
+ *
+ * The address is inside, so that a row that was swapped with another one is as corrupt as a flipped bit.
+ */
+export const ENVELOPE_FORMAT = 1
+export const ENVELOPE_HEADER_BYTES = 74
+const HASH_BYTES = 32
+const TOMBSTONE = 1
+export const CONTENT_TYPE_BYTES_MAX = 255
+
+export interface EnvelopeFields {
+  readonly address: Address
+  readonly keyHash: Digest
+  readonly version: Version
+  readonly dot: Dot
+  readonly expiresAtMs: number
+  readonly contentType: string
+  readonly value: Uint8Array | undefined
+}
+
+export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
+  const { address, version, dot, expiresAtMs, contentType, value } = fields
+  const valueAt = ENVELOPE_HEADER_BYTES + address.length + contentType.length
+  const envelope = new Uint8Array(valueAt + (value?.length ?? 0))
+  envelope[32] = ENVELOPE_FORMAT
+  envelope[33] = value === undefined ? TOMBSTONE : 0
+  writeUint48(envelope, 34, version.hlc.wallMs)
+  writeUint16(envelope, 40, version.hlc.counter)
+  writeByteString(envelope, 42, byteStringOfHex(version.replica))
+  writeByteString(envelope, 50, byteStringOfHex(dot.writer))
+  writeUint48(envelope, 58, dot.seq)
+  writeUint48(envelope, 64, expiresAtMs)
+  writeUint16(envelope, 70, address.length)
+  writeUint16(envelope, 72, contentType.length)
+  writeByteString(envelope, ENVELOPE_HEADER_BYTES, address)
+  writeByteString(envelope, ENVELOPE_HEADER_BYTES + address.length, contentType)
+  if (value !== undefined) envelope.set(value, valueAt)
+  const digest = hash.sha256(envelope.subarray(HASH_BYTES))
+  writeByteString(envelope, 0, digest)
+  // The value is a view of the envelope, so that what a caller does to its own buffer later changes nothing here.
+  return { ...fields, value: value && envelope.subarray(valueAt), hash: digest, envelope }
+}
+
+/**
+ * Reads an envelope, or returns `undefined` when its checksum, its lengths or any field is wrong. The entry
+ * keeps views of `envelope`, which must not change afterwards.
+ */
+export function openEnvelope(envelope: Uint8Array, hash: Hash): Entry | undefined {
+  if (envelope.length < ENVELOPE_HEADER_BYTES) return undefined
+  const digest = byteStringOf(envelope.subarray(0, HASH_BYTES))
+  if (hash.sha256(envelope.subarray(HASH_BYTES)) !== digest) return undefined
+  const kind = envelope[33]
+  const addressBytes = readUint16(envelope, 70)
+  const contentTypeBytes = readUint16(envelope, 72)
+  const contentTypeAt = ENVELOPE_HEADER_BYTES + addressBytes
+  const valueAt = contentTypeAt + contentTypeBytes
+  if (envelope[32] !== ENVELOPE_FORMAT || kind === undefined || kind > TOMBSTONE) return undefined
+  if (contentTypeBytes > CONTENT_TYPE_BYTES_MAX || valueAt > envelope.length) return undefined
+  if (kind === TOMBSTONE && valueAt !== envelope.length) return undefined
+  const address = byteStringOf(envelope.subarray(ENVELOPE_HEADER_BYTES, contentTypeAt))
+  if (!isAddress(address)) return undefined
+  const hlc: Hlc = { wallMs: readUint48(envelope, 34), counter: readUint16(envelope, 40) }
+  const seq = readUint48(envelope, 58)
+  if (seq < 1) return undefined
+  return {
+    address,
+    keyHash: hash.sha256(envelope.subarray(ENVELOPE_HEADER_BYTES, contentTypeAt)),
+    version: { hlc, replica: readId(envelope, 42) },
+    dot: { writer: readId(envelope, 50), seq },
+    expiresAtMs: readUint48(envelope, 64),
+    contentType: byteStringOf(envelope.subarray(contentTypeAt, valueAt)),
+    value: kind === TOMBSTONE ? undefined : envelope.subarray(valueAt),
+    hash: digest,
+    envelope,
+  }
+}
+
+function readId(bytes: Uint8Array, offset: number): ReplicaId {
+  return hexOf(byteStringOf(bytes.subarray(offset, offset + 8)))
+}
+
+export function writeUint16(bytes: Uint8Array, offset: number, value: number): void {
+  bytes[offset] = value >>> 8
+  bytes[offset + 1] = value
+}
+
+export function readUint16(bytes: Uint8Array, offset: number): number {
+  return ((bytes[offset] ?? 0) << 8) | (bytes[offset + 1] ?? 0)
+}
+
+/** 48 bits are more than a bitwise operator takes, so the upper 16 and the lower 32 go separately. */
+export function writeUint48(bytes: Uint8Array, offset: number, value: number): void {
+  const upper = Math.floor(value / 2 ** 32)
+  const lower = value >>> 0
+  writeUint16(bytes, offset, upper)
+  writeUint16(bytes, offset + 2, lower >>> 16)
+  writeUint16(bytes, offset + 4, lower & 0xffff)
+}
+
+export function readUint48(bytes: Uint8Array, offset: number): number {
+  return readUint16(bytes, offset) * 2 ** 32 + readUint16(bytes, offset + 2) * 2 ** 16 + readUint16(bytes, offset + 4)
+}

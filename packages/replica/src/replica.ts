@@ -1,0 +1,161 @@
+import type {
+  Address,
+  Entry,
+  EntryOutline,
+  Held,
+  Identity,
+  MemberState,
+  Peer,
+  Precondition,
+  ReplicaReport,
+  StoreView,
+  Version,
+} from '@grapevine/core'
+
+/** How many members must hold a write durably before it is answered. */
+export type WriteConcern = number | 'quorum' | 'all'
+
+export interface WriteRequest {
+  readonly address: Address
+  /** `undefined` deletes. */
+  readonly value: Uint8Array | undefined
+  readonly contentType: string
+  /** Milliseconds since 1970, 0 for never. */
+  readonly expiresAtMs: number
+  readonly precondition?: Precondition
+  readonly w: WriteConcern
+  readonly timeoutMs: number
+}
+
+export type WriteResult =
+  /** Durable on `acks` of `members`, this one included. */
+  | { readonly kind: 'applied'; readonly version: Version; readonly acks: number; readonly members: number }
+  | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+
+export type Pausable = 'rumors' | 'anti-entropy'
+
+/** A member as this replica sees it. */
+export interface MemberView {
+  readonly replica: string
+  readonly name: string
+  readonly address: string
+  readonly clientUrl: string
+  readonly zone: string
+  readonly version: string
+  readonly state: MemberState | 'evicted'
+  readonly incarnation: number
+  /** Smoothed round trip of probes, or undefined before the first answer. */
+  readonly rttMs: number | undefined
+  readonly isSelf: boolean
+}
+
+export interface MemberReport {
+  readonly member: MemberView
+  /** `undefined` when the member did not answer. */
+  readonly report: ReplicaReport | undefined
+}
+
+/** How two replicas differ, at one moment of each. */
+export interface PairDivergence {
+  readonly a: string
+  readonly b: string
+  /** `false` when one of the two could not be asked: then nothing is known about the pair. */
+  readonly compared: boolean
+  readonly partitions: readonly number[]
+  /** Leaves that differ, over all of these partitions. */
+  readonly leaves: number
+  readonly estimatedKeys: number
+}
+
+export interface DivergenceReport {
+  readonly converged: boolean
+  readonly replicas: readonly MemberReport[]
+  readonly pairs: readonly PairDivergence[]
+}
+
+export interface DifferingKey {
+  readonly address: Address
+  readonly a: EntryOutline | null
+  readonly b: EntryOutline | null
+  readonly newer: 'a' | 'b'
+}
+
+export interface DiffPage {
+  readonly a: { readonly name: string; readonly root: string }
+  readonly b: { readonly name: string; readonly root: string }
+  readonly keys: readonly DifferingKey[]
+  /** The leaf to go on with, or undefined when this was all. */
+  readonly nextLeaf: number | undefined
+}
+
+export interface KeyOnReplica {
+  readonly member: MemberView
+  readonly entry: EntryOutline | 'corrupt' | null | 'unreachable'
+}
+
+export interface ExchangeReport {
+  readonly with: string
+  readonly atMs: number
+  readonly durationMs: number
+  readonly result: 'equal' | 'repaired' | 'failed'
+  readonly error?: string
+  readonly questions: number
+  readonly leaves: number
+  readonly keysIn: number
+  readonly keysOut: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** What the gauges of `/metrics` and the readiness check are made of. */
+export interface ReplicaStatus {
+  readonly identity: Identity
+  /** Bootstrapped, introduced to every live member, store open, not draining. */
+  readonly ready: boolean
+  /** Why not, when not. */
+  readonly reason?: string
+  /** Whether any other member answered since the start; true for a cluster of one. */
+  readonly joined: boolean
+  readonly report: ReplicaReport
+  readonly membersByState: Readonly<Record<MemberState, number>>
+  readonly localHealth: number
+  readonly parked: number
+  readonly writeQueue: number
+  readonly rebuilds: number
+  readonly paused: readonly Pausable[]
+  /** Partitions that differed at the last exchange with each peer, by name. */
+  readonly divergentPartitions: Readonly<Record<string, number>>
+  /** Seconds that each peer's clock is ahead of ours, by name. */
+  readonly clockSkew: Readonly<Record<string, number>>
+  /** Milliseconds since 1970 of the oldest tombstone, or undefined. */
+  readonly oldestTombstoneMs: number | undefined
+}
+
+/** One running replica: what the server, and later the simulator's workload, may do with it. */
+export interface Replica {
+  status(): ReplicaStatus
+  /** What this replica holds; also while it is alone. @throws {StoreError} while the store is being reopened. */
+  read(address: Address): Held
+  /** One moment of the store, for lists and snapshots. The caller closes it. */
+  view(): StoreView
+  /** @throws {WriteError} with the outcome. */
+  write(request: WriteRequest): Promise<WriteResult>
+
+  members(): readonly MemberView[]
+  /** Live members other than this one, best first, by the failure detector. */
+  livePeers(): readonly Peer[]
+
+  /** One anti-entropy exchange now, with this member or a random one. */
+  exchange(withReplica?: string): Promise<ExchangeReport>
+  /** The latest exchanges, newest first. */
+  exchanges(): readonly ExchangeReport[]
+  divergence(): Promise<DivergenceReport>
+  diff(withReplica: string, fromLeaf: number, limit: number): Promise<DiffPage>
+  inspect(address: Address): Promise<readonly KeyOnReplica[]>
+
+  pause(what: Pausable): void
+  resume(what: Pausable): void
+
+  /** Says `left` to the others, drains, flushes, closes. Membership stays. */
+  stop(): Promise<void>
+}
