@@ -1,1 +1,3 @@
-export {}
+export * from './level-store.ts'
+export * from './open-store.ts'
+export * from './identity-file.ts'

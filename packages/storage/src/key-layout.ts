@@ -1,0 +1,85 @@
+import { writeUint48, type Address, type Digest, type Dot, type Hlc, type Partition } from '@grapevine/core'
+
+/**
+ * The rows of the database (docs/format.md). The first byte tells the kind:
+ *
+ * | row | name | content |
+ * |---|---|---|
+ * | `e` | address | envelope |
+ * | `d` | partition, writer, seq | address: the dot index, which answers pulls |
+ * | `h` | key hash | address: the hash index, which lists the entries of a leaf |
+ * | `t` | hlc, address | nothing: what may be purged, by when at the earliest |
+ * | `j` | number of the batch | what the batch did to the vectors and the tree: the journal |
+ * | `p` | partition | sums and vector as they were at the checkpoint |
+ * | `m` | a word | identity, roster, peers, clock reserve, checkpoint |
+ */
+export type RowKind = 'e' | 'd' | 'h' | 't' | 'j' | 'p' | 'm'
+
+export function entryRow(address: Address): Buffer {
+  return Buffer.from(`e${address}`, 'latin1')
+}
+
+export function addressOfEntryRow(row: Buffer): Address {
+  return row.toString('latin1', 1)
+}
+
+export function dotRow(partition: Partition, { writer, seq }: Dot): Buffer {
+  const row = Buffer.allocUnsafe(16)
+  row[0] = 0x64
+  row[1] = partition
+  row.write(writer, 2, 8, 'hex')
+  writeUint48(row, 10, seq)
+  return row
+}
+
+export function dotOfRow(row: Buffer): Dot {
+  return { writer: row.toString('hex', 2, 10), seq: row.readUIntBE(10, 6) }
+}
+
+export function hashRow(keyHash: Digest): Buffer {
+  return Buffer.from(`h${keyHash}`, 'latin1')
+}
+
+export function purgeRow({ wallMs, counter }: Hlc, address: Address): Buffer {
+  const row = Buffer.allocUnsafe(9 + address.length)
+  row[0] = 0x74
+  writeUint48(row, 1, wallMs)
+  row.writeUInt16BE(counter, 7)
+  row.write(address, 9, 'latin1')
+  return row
+}
+
+export function hlcOfPurgeRow(row: Buffer): Hlc {
+  return { wallMs: row.readUIntBE(1, 6), counter: row.readUInt16BE(7) }
+}
+
+export function journalRow(number: number): Buffer {
+  const row = Buffer.allocUnsafe(7)
+  row[0] = 0x6a
+  writeUint48(row, 1, number)
+  return row
+}
+
+export function numberOfJournalRow(row: Buffer): number {
+  return row.readUIntBE(1, 6)
+}
+
+export function partitionRow(partition: Partition): Buffer {
+  return Buffer.from([0x70, partition])
+}
+
+export function metaRow(word: 'identity' | 'roster' | 'peers' | 'reserve' | 'checkpoint'): Buffer {
+  return Buffer.from(`m${word}`, 'latin1')
+}
+
+/** All rows of a kind whose names begin so. */
+export function rowsOf(kind: RowKind, prefix = ''): { gte: Buffer; lt: Buffer } {
+  const from = `${kind}${prefix}`
+  return { gte: Buffer.from(from, 'latin1'), lt: Buffer.from(successorOfPrefix(from), 'latin1') }
+}
+
+/** The least byte string above all that begin with `prefix`, which does not consist of 0xff alone. */
+function successorOfPrefix(prefix: string): string {
+  const kept = prefix.replace(/\u00ff+$/, '')
+  return kept.slice(0, -1) + String.fromCharCode(kept.charCodeAt(kept.length - 1) + 1)
+}

@@ -1,0 +1,139 @@
+import {
+  leafOf,
+  type Address,
+  type CorruptRow,
+  type Digest,
+  type Dot,
+  type Entry,
+  type Hash,
+  type Held,
+  type Hlc,
+  type Leaf,
+  type LeafContent,
+  type Partition,
+  type Range,
+  type StoreView,
+  type VersionVector,
+} from '@grapevine/core'
+import type { AbstractSnapshot } from 'abstract-level'
+import { addressOfEntryRow, dotOfRow, dotRow, entryRow, hashRow, hlcOfPurgeRow, rowsOf } from './key-layout.ts'
+import { heldIn, type Database } from './level-store.ts'
+
+/** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
+const PAGE_ROWS = 256
+/** And at most so many bytes of values at a time. */
+const PAGE_BYTES = 1 << 20
+
+/** One moment of a {@link LevelStore}, held by a LevelDB snapshot. */
+export class LevelView implements StoreView {
+  readonly #db: Database
+  readonly #hash: Hash
+  readonly #snapshot: AbstractSnapshot
+
+  constructor(db: Database, hash: Hash) {
+    this.#db = db
+    this.#hash = hash
+    this.#snapshot = db.snapshot()
+  }
+
+  read(address: Address): Held {
+    return heldIn(this.#db.getSync(entryRow(address), this.#reading()), address, this.#hash)
+  }
+
+  async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
+    const rows = await this.#db.getMany(addresses.map(entryRow), this.#reading())
+    return addresses.map((address, index) => heldIn(rows[index], address, this.#hash))
+  }
+
+  async readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]> {
+    const names = await this.#db.getMany(keyHashes.map(hashRow), this.#reading())
+    const addresses = names.map((name) => name?.toString('latin1'))
+    const held = await this.readMany(addresses.filter((address) => address !== undefined))
+    let next = 0
+    return keyHashes.map((keyHash, index) => {
+      if (addresses[index] === undefined) return undefined
+      const entry = held[next++]
+      // An index row that leads elsewhere is as corrupt as what it should have led to.
+      return typeof entry === 'object' && entry.keyHash === keyHash ? entry : 'corrupt'
+    })
+  }
+
+  async leaf(leaf: Leaf): Promise<LeafContent> {
+    const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
+    const names = await this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all()
+    const held = await this.readMany(names.map((name) => name.toString('latin1')))
+    const entries = held.filter((entry): entry is Entry => typeof entry === 'object' && leafOf(entry.keyHash) === leaf)
+    return { entries, corrupt: held.length - entries.length }
+  }
+
+  async *missing(partition: Partition, vector: VersionVector): AsyncGenerator<Entry | CorruptRow> {
+    const dots = this.#db.iterator({ ...rowsOf('d', String.fromCharCode(partition)), ...this.#reading() })
+    try {
+      for (;;) {
+        const page = await dots.nextv(PAGE_ROWS)
+        if (page.length === 0) return
+        const lacked = page
+          .map(([name, row]) => ({ dot: dotOfRow(name), address: row.toString('latin1') }))
+          .filter(({ dot }) => !vector.covers(dot))
+        const held = await this.readMany(lacked.map(({ address }) => address))
+        for (const [index, { dot, address }] of lacked.entries()) {
+          const entry = held[index]
+          if (entry === 'corrupt' || entry === undefined) yield { corrupt: address }
+          else if (entry.dot.writer === dot.writer && entry.dot.seq === dot.seq) yield entry
+        }
+        const last = page.at(-1)
+        if (last !== undefined) skipCovered(dots, partition, dotOfRow(last[0]), vector)
+      }
+    } finally {
+      await dots.close()
+    }
+  }
+
+  async *scan({ from, below, reverse }: Range): AsyncGenerator<Entry | CorruptRow> {
+    const rows = this.#db.iterator({
+      gte: entryRow(from),
+      lt: entryRow(below),
+      reverse: reverse === true,
+      fillCache: false,
+      highWaterMarkBytes: PAGE_BYTES,
+      ...this.#reading(),
+    } as object) as ReturnType<Database['iterator']>
+    try {
+      for (;;) {
+        const page = await rows.nextv(PAGE_ROWS)
+        if (page.length === 0) return
+        for (const [name, row] of page) {
+          const address = addressOfEntryRow(name as Buffer)
+          const held = heldIn(row as Buffer, address, this.#hash)
+          yield typeof held === 'object' ? held : { corrupt: address }
+        }
+      }
+    } finally {
+      await rows.close()
+    }
+  }
+
+  async firstPurgeable(): Promise<Hlc | undefined> {
+    const [first] = await this.#db.keys({ ...rowsOf('t'), limit: 1, ...this.#reading() }).all()
+    return first && hlcOfPurgeRow(first)
+  }
+
+  async close(): Promise<void> {
+    await this.#snapshot.close()
+  }
+
+  #reading(): { keyEncoding: 'buffer'; valueEncoding: 'buffer'; snapshot: AbstractSnapshot } {
+    return { keyEncoding: 'buffer', valueEncoding: 'buffer', snapshot: this.#snapshot }
+  }
+}
+
+/** Jumps over what the vector covers without a gap, so that a pull costs what is missing and not what is there. */
+function skipCovered(
+  dots: { seek(target: Buffer): void },
+  partition: Partition,
+  last: Dot,
+  vector: VersionVector,
+): void {
+  const covered = vector.contiguous(last.writer)
+  if (covered > last.seq) dots.seek(dotRow(partition, { writer: last.writer, seq: covered + 1 }))
+}

@@ -1,0 +1,241 @@
+import { StoreError, type Identity } from '@grapevine/core'
+import { MemoryLevel } from 'memory-level'
+import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { LevelStore, openStore, setAside, type Database } from '../src/index.ts'
+import { batchOf, entryOf, sha256 } from './entries.ts'
+import { testStore } from './store-suite.ts'
+
+const closing: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close()
+})
+
+async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'grapevine-store-'))
+  closing.push(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function openOnDisk(directory: string): Promise<LevelStore> {
+  const store = await openStore({ directory, hash: sha256, writeBufferBytes: 1 << 20, cacheBytes: 1 << 20 })
+  closing.push(() => store.close().catch(() => {}))
+  return store
+}
+
+async function openInMemory(db: MemoryLevel<Buffer, Buffer>): Promise<LevelStore> {
+  const openDatabase = async (): Promise<Database> => {
+    await db.open()
+    return db as unknown as Database
+  }
+  return LevelStore.open({ openDatabase, hash: sha256 })
+}
+
+function memory(): MemoryLevel<Buffer, Buffer> {
+  return new MemoryLevel({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
+}
+
+testStore('memory-level', async () => {
+  const db = memory()
+  return { store: await openInMemory(db), crashAndOpen: () => openInMemory(db) }
+})
+
+testStore('classic-level', async () => {
+  const directory = await temporaryDirectory()
+  const store = await openOnDisk(directory)
+  return {
+    store,
+    crashAndOpen: async () => {
+      await store.close()
+      return openOnDisk(directory)
+    },
+  }
+})
+
+const IDENTITY: Identity = {
+  cluster: 'c'.repeat(32),
+  replica: 'd'.repeat(16),
+  name: 'n1',
+  stage: 'member',
+  sponsor: '',
+  incarnation: 1,
+}
+
+describe('a failed write', () => {
+  /** A database whose n-th batch fails, either before or after it reached the disk. */
+  function failing(db: MemoryLevel<Buffer, Buffer>, nth: number, lands: boolean): { failed: boolean } {
+    const plan = { failed: false }
+    const original = db.batch.bind(db)
+    let count = 0
+    Object.assign(db, {
+      batch: (...args: []) => {
+        const rows = original(...args)
+        const write = rows.write.bind(rows)
+        rows.write = async (options?: object) => {
+          count++
+          if (count !== nth) return write(options ?? {})
+          if (lands) await write(options ?? {})
+          plan.failed = true
+          throw new Error('IO error: no space left on device')
+        }
+        return rows
+      },
+    })
+    return plan
+  }
+
+  it.each([false, true])('poisons the handle until it is opened again (the batch landed: %s)', async (lands) => {
+    const db = memory()
+    failing(db, 2, lands)
+    const store = await openInMemory(db)
+    const first = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' })
+    const second = entryOf({ key: 'b', wallMs: 2, seq: 2, value: 'two' })
+    await store.commit(batchOf([{ after: first }]))
+    await expect(store.commit(batchOf([{ after: second }]))).rejects.toMatchObject({ code: 'io_error' })
+    expect(() => store.read(first.address)).toThrow(StoreError)
+    await expect(store.commit(batchOf([{ after: second }]))).rejects.toMatchObject({ code: 'io_error' })
+    await store.reopen()
+    expect(store.read(first.address)).toMatchObject({ dot: { seq: 1 } })
+    expect(store.read(second.address) !== undefined).toBe(lands)
+    const third = entryOf({ key: 'c', wallMs: 3, seq: 3, value: 'three' })
+    await store.commit(batchOf([{ after: third }]))
+    expect(store.read(third.address)).toMatchObject({ dot: { seq: 3 } })
+  })
+})
+
+describe('damage', () => {
+  it('makes an entry corrupt and never a wrong value, for every flipped bit', async () => {
+    const db = memory()
+    const store = await openInMemory(db)
+    const entry = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'some value' })
+    await store.commit(batchOf([{ after: entry }]))
+    for (let bit = 0; bit < entry.envelope.length * 8; bit++) {
+      const damaged = Buffer.from(entry.envelope)
+      damaged[bit >>> 3] = (damaged[bit >>> 3] ?? 0) ^ (1 << (bit & 7))
+      await db.put(Buffer.from(`e${entry.address}`, 'latin1'), damaged)
+      expect(store.read(entry.address)).toBe('corrupt')
+    }
+  })
+
+  it('is told of by a view, and counted in its leaf', async () => {
+    const db = memory()
+    const store = await openInMemory(db)
+    const entry = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'some value' })
+    await store.commit(batchOf([{ after: entry }]))
+    await db.put(Buffer.from(`e${entry.address}`, 'latin1'), Buffer.from('nonsense'))
+    const view = store.view()
+    expect(await Array.fromAsync(view.scan({ from: 'things\0', below: 'things\u0001' }))).toEqual([
+      { corrupt: entry.address },
+    ])
+    expect(await view.leaf((entry.keyHash.charCodeAt(0) << 8) | entry.keyHash.charCodeAt(1))).toEqual({
+      entries: [],
+      corrupt: 1,
+    })
+    await view.close()
+  })
+
+  it('of the journal is noticed at opening: a lost batch, and a flipped bit', async () => {
+    const db = memory()
+    const store = await openInMemory(db)
+    for (const seq of [1, 2, 3])
+      await store.commit(batchOf([{ after: entryOf({ key: `k${seq}`, wallMs: seq, seq, value: 'v' }) }]))
+    const name = Buffer.from([0x6a, 0, 0, 0, 0, 0, 2])
+    const row = (await db.get(name)) ?? Buffer.alloc(0)
+    await db.del(name)
+    await expect(openInMemory(db)).rejects.toMatchObject({ code: 'data_missing' })
+    const flipped = Buffer.from(row)
+    flipped[20] = (flipped[20] ?? 0) ^ 1
+    await db.open()
+    await db.put(name, flipped)
+    await expect(openInMemory(db)).rejects.toMatchObject({ code: 'data_missing' })
+    await db.open()
+    await db.put(name, row)
+    await expect(openInMemory(db)).resolves.toMatchObject({ state: { replayedBatches: 3 } })
+  })
+})
+
+describe('the data directory', () => {
+  async function withData(): Promise<string> {
+    const directory = await temporaryDirectory()
+    const store = await openOnDisk(directory)
+    await store.commit(batchOf([{ after: entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' }) }], { identity: IDENTITY }))
+    await store.close()
+    return directory
+  }
+
+  it('opens again with the same identity', async () => {
+    const directory = await withData()
+    expect((await openOnDisk(directory)).state.identity).toEqual(IDENTITY)
+    expect(JSON.parse(await readFile(join(directory, 'identity.json'), 'utf8'))).toMatchObject({
+      replica: IDENTITY.replica,
+      sealed: true,
+    })
+  })
+
+  it('is refused while another process has it', async () => {
+    const directory = await temporaryDirectory()
+    await openOnDisk(directory)
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'locked' })
+  })
+
+  it.each([
+    ['CURRENT', (name: string) => name === 'CURRENT'],
+    ['the MANIFEST', (name: string) => name.startsWith('MANIFEST')],
+    ['all of the database', () => true],
+  ])('is refused, with what to do, when %s is gone', async (_, isGone) => {
+    const directory = await withData()
+    for (const name of await readdir(join(directory, 'db'))) if (isGone(name)) await unlink(join(directory, 'db', name))
+    await expect(openOnDisk(directory)).rejects.toMatchObject({
+      code: 'data_missing',
+      message: expect.stringContaining('--rebuild'),
+    })
+  })
+
+  it('is refused when a table is gone', async () => {
+    const directory = await temporaryDirectory()
+    const store = await openOnDisk(directory)
+    for (let batch = 0; batch < 40; batch++) {
+      const entries = Array.from({ length: 8 }, (_, index) => {
+        const seq = batch * 8 + index + 1
+        return { after: entryOf({ key: `k${seq}`, wallMs: seq, seq, value: String(Math.random()).repeat(600) }) }
+      })
+      await store.commit(batchOf(entries, batch === 0 ? { identity: IDENTITY } : {}))
+    }
+    await store.close()
+    const tables = (await readdir(join(directory, 'db'))).filter((name) => name.endsWith('.ldb'))
+    expect(tables.length).toBeGreaterThan(0)
+    await unlink(join(directory, 'db', tables[0] ?? ''))
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'data_missing' })
+  })
+
+  it('is refused when its identity file is gone, damaged or of another replica', async () => {
+    const directory = await withData()
+    const path = join(directory, 'identity.json')
+    const text = await readFile(path, 'utf8')
+    await unlink(path)
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'data_missing' })
+    await writeFile(path, '{ "format": 9')
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'wrong_directory' })
+    await writeFile(path, text.replace(IDENTITY.replica, 'e'.repeat(16)))
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'wrong_directory' })
+    await writeFile(path, text)
+    expect((await openOnDisk(directory)).state.identity).toEqual(IDENTITY)
+  })
+
+  it('heals itself from a crash between the file and the database', async () => {
+    const directory = await withData()
+    const path = join(directory, 'identity.json')
+    await writeFile(path, (await readFile(path, 'utf8')).replace('true', 'false'))
+    await (await openOnDisk(directory)).close()
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ sealed: true })
+  })
+
+  it('can be set aside as a whole, and then begins anew', async () => {
+    const directory = await withData()
+    const aside = await setAside(directory, 'then')
+    expect(await readdir(aside ?? '')).toEqual(expect.arrayContaining(['db', 'identity.json']))
+    expect((await openOnDisk(directory)).state.identity).toBeUndefined()
+  })
+})

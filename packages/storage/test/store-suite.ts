@@ -1,0 +1,182 @@
+import { leafOf, partitionOf, VersionVector, type Entry, type Store, type StoreView } from '@grapevine/core'
+import { describe, expect, it } from 'vitest'
+import { batchOf, entryOf, WRITER } from './entries.ts'
+
+/** What a suite needs to run a store: open one, and open it again as after a crash. */
+export interface StoreUnderTest {
+  readonly store: Store
+  /** Opens what is on disk without closing in an orderly way first, where the medium permits that. */
+  crashAndOpen(): Promise<Store>
+}
+
+/** What every {@link Store} must do, whatever it is made of. */
+export function testStore(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(`the store: ${name}`, () => {
+    it('begins empty', async () => {
+      const { store } = await open()
+      expect(store.state).toMatchObject({ identity: undefined, totals: { values: 0, tombstones: 0, bytes: 0 } })
+      expect(store.read(entryOf({ key: 'a', wallMs: 1, seq: 1 }).address)).toBeUndefined()
+    })
+
+    it('returns what was committed, to the byte', async () => {
+      const { store } = await open()
+      const entries = [
+        entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' }),
+        entryOf({ key: 'b', wallMs: 2, seq: 2, value: '' }),
+        entryOf({ key: 'c\0\u00ff/', wallMs: 3, seq: 3 }),
+      ]
+      await store.commit(batchOf(entries.map((after) => ({ after }))))
+      for (const entry of entries) expect(envelopeOf(store.read(entry.address))).toEqual(Buffer.from(entry.envelope))
+      const many = await store.readMany(entries.map(({ address }) => address))
+      expect(many.map(envelopeOf)).toEqual(entries.map(({ envelope }) => Buffer.from(envelope)))
+    })
+
+    it('remembers vectors, sums, totals, identity, roster, peers and clock reserve over a crash', async () => {
+      const under = await open()
+      const after = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' })
+      const leaf = leafOf(after.keyHash)
+      const sum = new Uint8Array(32).fill(7)
+      const identity = {
+        cluster: 'c'.repeat(32),
+        replica: 'd'.repeat(16),
+        name: 'n1',
+        stage: 'member',
+        sponsor: '',
+        incarnation: 3,
+      } as const
+      await under.store.commit(
+        batchOf([{ after }], {
+          leaves: [{ leaf, sum }],
+          adopted: [{ partition: 9, rows: [['e'.repeat(16), [1, 4, 7, 7]]] }],
+          totals: { values: 1, tombstones: 2, bytes: 3 },
+          rebuilds: 4,
+          identity,
+          roster: { known: [identity.replica], evicted: ['f'.repeat(16)] },
+          peers: [{ replica: 'e'.repeat(16), name: 'n2', address: 'h:1', clientUrl: 'http://h:2' }],
+          reserve: { wallMs: 5_000, counter: 0 },
+        }),
+      )
+      const { state } = await under.crashAndOpen()
+      expect(state).toMatchObject({
+        identity,
+        roster: { known: [identity.replica], evicted: ['f'.repeat(16)] },
+        peers: [{ name: 'n2' }],
+        reserve: { wallMs: 5_000, counter: 0 },
+        totals: { values: 1, tombstones: 2, bytes: 3 },
+        rebuilds: 4,
+      })
+      expect(state.vectors[partitionOf(after.keyHash)]?.covers(after.dot)).toBe(true)
+      expect(state.vectors[9]?.rows()).toContainEqual(['e'.repeat(16), [1, 4, 7, 7]])
+      expect(Buffer.from(state.sums.subarray(leaf * 32, leaf * 32 + 32))).toEqual(Buffer.from(sum))
+    })
+
+    it('starts from a checkpoint and what came after it', async () => {
+      const under = await open()
+      const [first, second] = [1, 2].map((seq) => entryOf({ key: 'a', wallMs: seq, seq, value: `${seq}` }))
+      if (first === undefined || second === undefined) throw new Error('two entries were made')
+      const partition = partitionOf(first.keyHash)
+      await under.store.commit(batchOf([{ after: first }]))
+      const vector = new VersionVector()
+      vector.add(first.dot)
+      const checkpoint = [{ partition, sums: new Uint8Array(256 * 32).fill(5), vector: vector.rows() }]
+      await under.store.commit(batchOf([{ after: second, before: first }], { checkpoint }))
+      const { state } = await under.crashAndOpen()
+      expect(state.replayedBatches).toBe(1)
+      expect(state.vectors[partition]?.rows()).toEqual([[WRITER, [1, 2]]])
+      expect(state.sums[partition * 256 * 32]).toBe(5)
+    })
+
+    it('lists the entries of a leaf, and each key once however often it was overwritten', async () => {
+      const { store } = await open()
+      const first = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' })
+      const second = entryOf({ key: 'a', wallMs: 2, seq: 2, value: 'two' })
+      await store.commit(batchOf([{ after: first }]))
+      await store.commit(batchOf([{ after: second, before: first }]))
+      await during(store.view(), async (view) => {
+        const { entries, corrupt } = await view.leaf(leafOf(first.keyHash))
+        expect(corrupt).toBe(0)
+        expect(entries.map(({ dot }) => dot.seq)).toEqual([2])
+        expect(await view.readByKeyHash([second.keyHash, 'x'.repeat(32)])).toMatchObject([{ dot: { seq: 2 } }, undefined])
+      })
+    })
+
+    it('finds exactly the entries whose dots a vector lacks', async () => {
+      const { store } = await open()
+      // More than one page, all in one partition, with the even ones seen.
+      const entries = inOnePartition(600)
+      await store.commit(batchOf(entries.map((after) => ({ after }))))
+      const partition = partitionOf(entries[0]?.keyHash ?? '')
+      const vector = VersionVector.of([[WRITER, [1, 300]]])
+      for (let seq = 302; seq <= 600; seq += 2) vector.add({ writer: WRITER, seq })
+      await during(store.view(), async (view) => {
+        const found = await Array.fromAsync(view.missing(partition, vector))
+        const expected = entries.filter(({ dot }) => dot.seq > 300 && dot.seq % 2 === 1)
+        expect(found.map((row) => 'dot' in row && row.dot.seq)).toEqual(expected.map(({ dot }) => dot.seq))
+      })
+    })
+
+    it('forgets the dot that an overwrite superseded', async () => {
+      const { store } = await open()
+      const first = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' })
+      const second = entryOf({ key: 'a', wallMs: 2, seq: 2 })
+      await store.commit(batchOf([{ after: first }]))
+      await store.commit(batchOf([{ after: second, before: first }]))
+      await during(store.view(), async (view) => {
+        const found = await Array.fromAsync(view.missing(partitionOf(first.keyHash), new VersionVector()))
+        expect(found).toMatchObject([{ dot: { seq: 2 } }])
+        expect(await view.firstPurgeable()).toEqual(second.version.hlc)
+      })
+    })
+
+    it('scans in order of addresses, both ways, within a range', async () => {
+      const { store } = await open()
+      const keys = ['a', 'b', 'b\0', 'b\u00ff', 'c']
+      await store.commit(batchOf(keys.map((key, index) => ({ after: entryOf({ key, wallMs: 1, seq: index + 1, value: key }) }))))
+      const range = { from: 'things\0b', below: 'things\0c' }
+      await during(store.view(), async (view) => {
+        expect((await Array.fromAsync(view.scan(range))).map(keyOf)).toEqual(['b', 'b\0', 'b\u00ff'])
+        expect((await Array.fromAsync(view.scan({ ...range, reverse: true }))).map(keyOf)).toEqual(['b\u00ff', 'b\0', 'b'])
+      })
+    })
+
+    it('shows one moment in a view, whatever is committed meanwhile', async () => {
+      const { store } = await open()
+      const first = entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' })
+      await store.commit(batchOf([{ after: first }]))
+      await during(store.view(), async (view) => {
+        await store.commit(batchOf([{ after: entryOf({ key: 'a', wallMs: 2, seq: 2, value: 'two' }), before: first }]))
+        await store.commit(batchOf([{ after: entryOf({ key: 'b', wallMs: 3, seq: 3, value: 'three' }) }]))
+        expect(view.read(first.address)).toMatchObject({ dot: { seq: 1 } })
+        expect(await Array.fromAsync(view.scan({ from: 'things\0', below: 'things\u0001' }))).toHaveLength(1)
+        expect(await Array.fromAsync(view.missing(partitionOf(first.keyHash), new VersionVector()))).toMatchObject([
+          { dot: { seq: 1 } },
+        ])
+      })
+    })
+  })
+}
+
+function inOnePartition(count: number): Entry[] {
+  const entries: Entry[] = []
+  for (let candidate = 0; entries.length < count; candidate++) {
+    const entry = entryOf({ key: `k${candidate}`, wallMs: 1, seq: entries.length + 1, value: 'v' })
+    if (partitionOf(entry.keyHash) === 7) entries.push(entry)
+  }
+  return entries
+}
+
+function envelopeOf(held: unknown): Buffer | undefined {
+  return typeof held === 'object' && held !== null && 'envelope' in held ? Buffer.from(held.envelope as Uint8Array) : undefined
+}
+
+function keyOf(row: Entry | { corrupt: string }): string {
+  return ('corrupt' in row ? row.corrupt : row.address).slice('things\0'.length)
+}
+
+async function during(view: StoreView, use: (view: StoreView) => Promise<void>): Promise<void> {
+  try {
+    await use(view)
+  } finally {
+    await view.close()
+  }
+}
