@@ -1,1 +1,12 @@
-export {}
+export type { Acks, Consistency, WriteConcern } from '@grapevine/contract'
+export { Admin, type DiffOptions } from './admin.ts'
+export type { BatchOperation, BatchOptions, BatchOutcome } from './batch.ts'
+export { Bucket, type Entry, type PutOptions, type ReadOptions, type Receipt, type WriteOptions } from './bucket.ts'
+export { json, type Codec, type CodecName } from './codec.ts'
+export { connect, type Grapevine } from './connect.ts'
+export type { CallOptions, ConnectOptions, RequestOptions } from './connection.ts'
+export type { Answer } from './contact.ts'
+export { GrapevineError, type ErrorCode } from './grapevine-error.ts'
+export type { Key } from './key.ts'
+export type { ListedEntry, ListedKey, ListOptions } from './list.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.ts'

@@ -70,8 +70,6 @@ export interface Conversations {
       readonly joiner: MemberUpdate
       /** Replaces the member of the same name, which is evicted. */
       readonly rebuild: boolean
-      /** The id of an unfinished join that this directory proves, or empty. It is evicted. */
-      readonly former: ReplicaId | ''
     }
     readonly answer: {
       readonly cluster: ClusterId
@@ -99,6 +97,11 @@ export interface Conversations {
       /** Indexes of the entries that were not taken in: parked, refused or failed. */
       readonly lacking: readonly number[]
     }
+  }
+  /** Whether I take rumors at the moment: told at a pause and a resume, so that nobody counts on me for `w`. */
+  readonly 'rumor-notice': {
+    readonly question: { readonly takesRumors: boolean }
+    readonly answer: { readonly takesRumors: boolean }
   }
   /** Classic pull gossip: what is hot where you are? */
   readonly 'hot-rumors': {

@@ -24,8 +24,6 @@ export type CounterName =
   | 'corrupt_entries'
   /** Members that we suspected and that turned out to be alive. */
   | 'false_suspicions'
-  /** Writes that overwrote a version their writer had not seen. */
-  | 'concurrent_overwrites'
   /** Entries refused as old (R5). */
   | 'refused_entries'
   /** Reopenings of the store after a failed write. */

@@ -103,7 +103,7 @@ export interface CommitBatch {
   readonly changes: readonly {
     readonly after: Entry
     /** What the key held before: its index rows go. */
-    readonly before: Entry | undefined
+    readonly before: Held
   }[]
   /** Dots that are covered from now on. */
   readonly dots: readonly { readonly partition: Partition; readonly dot: Dot }[]
@@ -174,6 +174,11 @@ export interface LeafContent {
   readonly corrupt: number
 }
 
+/** A row that is there and cannot be read. */
+export interface CorruptRow {
+  readonly corrupt: Address
+}
+
 export interface StoreView {
   read(address: Address): Held
   readMany(addresses: readonly Address[]): Promise<readonly Held[]>
@@ -181,9 +186,11 @@ export interface StoreView {
   readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]>
   leaf(leaf: Leaf): Promise<LeafContent>
   /** Entries whose dots `vector` lacks, found through the dot index. */
-  missing(partition: Partition, vector: VersionVector): AsyncIterable<Entry>
-  /** Entries in order of their addresses; corrupt rows come as their address alone. */
-  scan(range: Range): AsyncIterable<Entry | { readonly corrupt: Address }>
+  missing(partition: Partition, vector: VersionVector): AsyncIterable<Entry | CorruptRow>
+  /** Entries in order of their addresses. */
+  scan(range: Range): AsyncIterable<Entry | CorruptRow>
+  /** When the longest-held tombstone or expiring entry may go at the earliest, or `undefined` without any. */
+  firstPurgeable(): Promise<Hlc | undefined>
   close(): Promise<void>
 }
 

@@ -1,1 +1,3 @@
-export {}
+export * from './digest-sum.ts'
+export * from './hash-tree.ts'
+export * from './walk.ts'

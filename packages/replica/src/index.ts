@@ -1,1 +1,6 @@
+export type { QuestionHeader } from './answer.ts'
+export * from './fatal-error.ts'
 export * from './replica.ts'
+export * from './replica-options.ts'
+export * from './running-replica.ts'
+export * from './settings.ts'

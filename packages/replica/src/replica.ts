@@ -10,10 +10,8 @@ import type {
   ReplicaReport,
   StoreView,
   Version,
+  WriteConcern,
 } from '@grapevine/core'
-
-/** How many members must hold a write durably before it is answered. */
-export type WriteConcern = number | 'quorum' | 'all'
 
 export interface WriteRequest {
   readonly address: Address
@@ -98,9 +96,11 @@ export interface ExchangeReport {
   readonly atMs: number
   readonly durationMs: number
   readonly result: 'equal' | 'repaired' | 'failed'
-  readonly error?: string
+  readonly error?: string | undefined
   readonly questions: number
   readonly leaves: number
+  /** Partitions in which leaves differed. */
+  readonly partitions: number
   readonly keysIn: number
   readonly keysOut: number
   readonly bytesIn: number
@@ -125,8 +125,6 @@ export interface ReplicaStatus {
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */
   readonly divergentPartitions: Readonly<Record<string, number>>
-  /** Seconds that each peer's clock is ahead of ours, by name. */
-  readonly clockSkew: Readonly<Record<string, number>>
   /** Milliseconds since 1970 of the oldest tombstone, or undefined. */
   readonly oldestTombstoneMs: number | undefined
 }

@@ -1,1 +1,2 @@
-export {}
+export * from './peer-client.ts'
+export * from './peer-server.ts'

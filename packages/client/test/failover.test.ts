@@ -1,0 +1,168 @@
+import { connect, GrapevineError } from '@grapevine/client'
+import { afterEach, describe, expect, it } from 'vitest'
+import { deadUrl, FakeNode, json, problem } from './fake-node.ts'
+
+const nodes: FakeNode[] = []
+async function fakeNode(...args: Parameters<typeof FakeNode.start>): Promise<FakeNode> {
+  const node = await FakeNode.start(...args)
+  nodes.push(node)
+  return node
+}
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((node) => node[Symbol.asyncDispose]()))
+})
+
+async function failureOf(call: Promise<unknown>): Promise<GrapevineError> {
+  const error: unknown = await call.then(
+    () => new Error('it succeeded'),
+    (thrown: unknown) => thrown,
+  )
+  if (error instanceof GrapevineError) return error
+  throw error
+}
+
+describe('failover', () => {
+  it('writes on another node when no connection was made, and asks the dead one no more', async () => {
+    const live = await fakeNode()
+    await using grapevine = await connect([await deadUrl(), live.url], { discover: false })
+    await grapevine.bucket('b').put('k', 1)
+    await grapevine.bucket('b').put('k', 2)
+    expect(live.seen).toHaveLength(2)
+  })
+
+  it('does not repeat a write of which it is not known what became', async () => {
+    const breaking = await fakeNode((_, response) => void response.destroy())
+    const other = await fakeNode()
+    await using grapevine = await connect([breaking.url, other.url], { discover: false })
+    const error = await failureOf(grapevine.bucket('b').put('k', 1))
+    expect(error).toMatchObject({ code: 'unreachable', outcome: 'unknown', retryable: false })
+    expect(other.seen).toHaveLength(0)
+    // The next write goes elsewhere at once.
+    await grapevine.bucket('b').put('k', 1)
+    expect(breaking.seen).toHaveLength(1)
+    expect(other.seen).toHaveLength(1)
+  })
+
+  it('reads elsewhere when the connection breaks, the time is half over, or the disk failed', async () => {
+    const breaking = await fakeNode((_, response) => void response.destroy())
+    const silent = await fakeNode(() => {})
+    const sick = await fakeNode((_, response) => problem(response, 500, 'io_error'))
+    const live = await fakeNode((_, response) => json(response, 7))
+    await using grapevine = await connect([breaking.url, silent.url, sick.url, live.url], {
+      discover: false,
+      timeoutMs: 1_000,
+    })
+    await expect(grapevine.bucket('b').get('k')).resolves.toBe(7)
+    expect(nodes.map((node) => node.seen.length)).toEqual([1, 1, 1, 1])
+  })
+
+  it('writes elsewhere when a node says that it did not', async () => {
+    const busy = await fakeNode((_, response) =>
+      problem(response, 503, 'overloaded', { retryable: true, outcome: 'not-applied' }),
+    )
+    const live = await fakeNode()
+    await using grapevine = await connect([busy.url, live.url], { discover: false })
+    await grapevine.bucket('b').put('k', 1)
+    expect(live.seen).toHaveLength(1)
+  })
+
+  it('hands on a time-out of a write with what is known', async () => {
+    const late = await fakeNode((_, response) =>
+      problem(response, 504, 'timeout', { outcome: 'unknown', acks: { count: 1, of: 3 } }),
+    )
+    await using grapevine = await connect([late.url, late.url], { discover: false })
+    const error = await failureOf(grapevine.bucket('b').put('k', 1, { w: 'all' }))
+    expect(error).toMatchObject({
+      code: 'timeout',
+      status: 504,
+      outcome: 'unknown',
+      traceId: 't1',
+      acks: { count: 1, of: 3 },
+    })
+    expect(late.seen).toHaveLength(1)
+  })
+
+  it('gives up on a silent write when the time is over', async () => {
+    const silent = await fakeNode(() => {})
+    await using grapevine = await connect(silent.url)
+    const before = performance.now()
+    const error = await failureOf(grapevine.bucket('b').put('k', 1, { timeoutMs: 150 }))
+    expect(error).toMatchObject({ code: 'timeout', outcome: 'unknown' })
+    expect(performance.now() - before).toBeLessThan(1_000)
+  })
+
+  it('tries again a few times when nobody is there, and says so', async () => {
+    const url = await deadUrl()
+    await using grapevine = await connect(url)
+    const error = await failureOf(grapevine.bucket('b').put('k', 1))
+    expect(error).toMatchObject({ code: 'unreachable', outcome: 'not-applied', retryable: true })
+    expect(error.message).toContain(url)
+  })
+
+  it('finds a node that comes up meanwhile', async () => {
+    let asked = 0
+    const waking = await fakeNode((_, response) =>
+      ++asked < 3
+        ? problem(response, 503, 'not_ready', { retryable: true, outcome: 'not-applied' })
+        : void response.writeHead(204).end(),
+    )
+    await using grapevine = await connect(waking.url)
+    await grapevine.bucket('b').put('k', 1)
+    expect(asked).toBe(3)
+  })
+
+  it('does not repeat what is wrong in itself', async () => {
+    const node = await fakeNode((_, response) =>
+      problem(response, 412, 'precondition_failed', { outcome: 'not-applied' }),
+    )
+    await using grapevine = await connect([node.url, await deadUrl()])
+    expect(await failureOf(grapevine.bucket('b').put('k', 1, { ifAbsent: true }))).toMatchObject({ status: 412 })
+    expect(node.seen).toHaveLength(1)
+  })
+
+  it('tells a gateway from a node', async () => {
+    const gateway = await fakeNode((_, response) => void response.writeHead(403).end('<html>'))
+    await using grapevine = await connect(gateway.url)
+    expect(await failureOf(grapevine.bucket('b').put('k', 1))).toMatchObject({ code: 'bad_answer', outcome: 'unknown' })
+  })
+
+  it('stops at the caller’s signal and when it is closed', async () => {
+    const silent = await fakeNode(() => {})
+    const grapevine = await connect(silent.url)
+    const call = failureOf(grapevine.bucket('b').put('k', 1, { signal: AbortSignal.timeout(50) }))
+    expect(await call).toMatchObject({ code: 'aborted', outcome: 'unknown' })
+    const second = failureOf(grapevine.bucket('b').get('k'))
+    await grapevine.close()
+    expect(await second).toMatchObject({ code: 'aborted' })
+    expect(await failureOf(grapevine.bucket('b').get('k'))).toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('discovery', () => {
+  it('learns of the others from whoever answers, and goes to them', async () => {
+    const second = await fakeNode((_, response) => json(response, 'second'))
+    const first = await fakeNode((_, response) => json(response, 'first'))
+    first.routing = (_, response) => {
+      response.setHeader('etag', '"7"')
+      json(response, { epoch: 7, nodes: [{ name: 'n2', nodeId: 'x', url: `${second.url}/`, state: 'alive', rank: 0 }] })
+    }
+    await using grapevine = await connect(first.url)
+    const bucket = grapevine.bucket('b')
+    await expect(bucket.get('k')).resolves.toBe('first')
+    await expect.poll(() => first.routingAsked.length).toBe(1)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    await expect(bucket.get('k')).resolves.toBe('first')
+    await first.stop()
+    await expect(bucket.get('k')).resolves.toBe('second')
+    expect(first.routingAsked).toHaveLength(1)
+  })
+
+  it('does without a table that is none', async () => {
+    const node = await fakeNode((_, response) => json(response, 1))
+    node.routing = (_, response) => json(response, { nodes: [{ url: 'file:///etc/passwd' }] })
+    await using grapevine = await connect(node.url)
+    await grapevine.bucket('b').get('k')
+    await expect.poll(() => node.routingAsked.length).toBe(1)
+    await expect(grapevine.bucket('b').get('k')).resolves.toBe(1)
+  })
+})

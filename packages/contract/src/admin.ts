@@ -1,0 +1,153 @@
+import type { NodeState } from './cluster.ts'
+import type { KeyFields } from './key.ts'
+
+export interface DivergenceReplica {
+  readonly name: string
+  readonly nodeId: string
+  readonly state: NodeState
+  /** Hexadecimal; null when it did not answer. */
+  readonly root: string | null
+  readonly keys: number | null
+  readonly tombstones: number | null
+}
+
+export interface DivergencePair {
+  /** Names of nodes. */
+  readonly a: string
+  readonly b: string
+  /** `false` when one of the two could not be asked: then nothing is known about the pair. */
+  readonly compared: boolean
+  /**
+   * Numbers of the differing partitions. With `?depth=` 1 to 7 only their leading bits are compared and named; 8,
+   * the partition, is the default.
+   */
+  readonly partitions: readonly number[]
+  /** Leaves that differ, over all of these partitions. */
+  readonly leaves: number
+  readonly estimatedKeys: number
+}
+
+/** `GET /v1/admin/divergence`. */
+export interface DivergenceBody {
+  /** All members were compared and all are equal. */
+  readonly converged: boolean
+  readonly replicas: readonly DivergenceReplica[]
+  readonly pairs: readonly DivergencePair[]
+  /** Names of the members that could not be asked. */
+  readonly unreachable: readonly string[]
+}
+
+export type EntryState = 'value' | 'tombstone' | 'expired'
+
+/** One replica's version of a key. */
+export interface EntryOutlineBody {
+  readonly etag: string
+  readonly state: EntryState
+  /** Hexadecimal hash of the whole entry. */
+  readonly hash: string
+  /** Bytes of the value, 0 for a tombstone. */
+  readonly size: number
+  readonly contentType: string
+  readonly expiresAt?: string
+}
+
+export interface DiffKey extends KeyFields {
+  readonly bucket: string
+  /** Null where the replica has nothing. */
+  readonly a: EntryOutlineBody | null
+  readonly b: EntryOutlineBody | null
+  readonly newer: 'a' | 'b'
+}
+
+export interface DiffSide {
+  readonly name: string
+  /** Root at the moment of comparison, hexadecimal. */
+  readonly root: string
+}
+
+/** `GET /v1/admin/diff?with={name or node id}`, with `limit` and `cursor`. */
+export interface DiffBody {
+  /** The answering node. */
+  readonly a: DiffSide
+  readonly b: DiffSide
+  readonly keys: readonly DiffKey[]
+  readonly cursor: string | null
+}
+
+export interface InspectReplica {
+  readonly name: string
+  readonly nodeId: string
+  /** What the answering node thinks of the member. */
+  readonly memberState: NodeState
+  readonly state: EntryState | 'nothing' | 'corrupt' | 'unreachable'
+  /** The following are there when an entry is. */
+  readonly etag?: string
+  readonly hash?: string
+  readonly size?: number
+  readonly contentType?: string
+  readonly expiresAt?: string
+  /** Milliseconds since the version was made, by the answering node's clock. */
+  readonly ageMs?: number
+}
+
+/** `GET /v1/admin/keys/{bucket}/{key}`. */
+export interface InspectBody extends KeyFields {
+  readonly bucket: string
+  /** Whether all members answered the same. */
+  readonly converged: boolean
+  readonly replicas: readonly InspectReplica[]
+}
+
+/** `POST /v1/admin/anti-entropy`. */
+export interface AntiEntropyRequest {
+  /** Name or node id; a random member when missing. */
+  readonly with?: string
+}
+
+/** One anti-entropy exchange, as its initiator saw it. */
+export interface ExchangeBody {
+  /** The other node's name. */
+  readonly with: string
+  /** RFC 3339. */
+  readonly at: string
+  readonly durationMs: number
+  readonly result: 'equal' | 'repaired' | 'failed'
+  readonly error?: string
+  readonly questions: number
+  readonly leaves: number
+  readonly keysIn: number
+  readonly keysOut: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** `GET /v1/admin/anti-entropy`, newest first. */
+export interface ExchangesBody {
+  readonly exchanges: readonly ExchangeBody[]
+}
+
+export type Pausable = 'rumors' | 'anti-entropy'
+
+/** `POST /v1/admin/pause` and `/resume`. */
+export interface PauseRequest {
+  readonly what: Pausable | 'all'
+}
+
+export interface PauseBody {
+  /** What is paused now. */
+  readonly paused: readonly Pausable[]
+}
+
+export interface ConfigSetting {
+  /** As in a configuration file: `antiEntropy.interval`. */
+  readonly path: string
+  /** Secrets are masked. */
+  readonly value: unknown
+  /** `default`, `file …`, `environment GRAPEVINE_…`, `flag --…`. */
+  readonly source: string
+}
+
+/** `GET /v1/admin/config`. */
+export interface ConfigBody {
+  readonly settings: readonly ConfigSetting[]
+}

@@ -1,0 +1,22 @@
+/** Header names, in the case in which they are documented; HTTP does not mind. */
+export const HEADERS = {
+  acks: 'Grapevine-Acks',
+  conditionScope: 'Grapevine-Condition-Scope',
+  expiresAt: 'Grapevine-Expires-At',
+  idempotencyKey: 'Idempotency-Key',
+  servedBy: 'Grapevine-Served-By',
+  session: 'Grapevine-Session',
+  sessionGap: 'Grapevine-Session-Gap',
+  tombstone: 'Grapevine-Tombstone',
+  traceparent: 'traceparent',
+} as const
+
+export const MEDIA_TYPES = {
+  json: 'application/json',
+  msgpack: 'application/vnd.msgpack',
+  ndjson: 'application/x-ndjson',
+  problem: 'application/problem+json',
+  snapshot: 'application/vnd.grapevine.snapshot',
+  /** What a value is when nobody said otherwise. */
+  bytes: 'application/octet-stream',
+} as const

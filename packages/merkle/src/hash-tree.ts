@@ -1,0 +1,135 @@
+import {
+  byteStringOf,
+  LEAVES,
+  LEAVES_PER_PARTITION,
+  writeByteString,
+  type Digest,
+  type Hash,
+  type Leaf,
+  type Partition,
+  type ShortHash,
+  type TreeNode,
+} from '@grapevine/core'
+import { SUM_BYTES } from './digest-sum.ts'
+
+const HASH_BYTES = 32
+const SHORT_HASH_BYTES = 8
+export const LEAF_DEPTH = 16
+const PARTITION_DEPTH = 8
+/** An exchange looks four levels down at a time. */
+const LEVELS_PER_STEP = 4
+/** The root has number 1, the children of node n are 2n and 2n + 1, so the leaves begin at 65,536. */
+const NODES: number = 2 * LEAVES
+const ROOT = 1
+
+/**
+ * The hash tree over the 65,536 leaves of the key space: a leaf is SHA-256(0x00 ‖ sum of its entries' digests), an
+ * inner node SHA-256(left ‖ right). It is a pure function of the set of entries, whatever the history. A write
+ * costs one sum; the hashes above it are worked out when somebody wants to see them.
+ */
+export class HashTree {
+  readonly #hash: Hash
+  readonly #sums: Uint8Array
+  readonly #hashes: Uint8Array = new Uint8Array(NODES * HASH_BYTES)
+  readonly #leafInput: Uint8Array = new Uint8Array(1 + SUM_BYTES)
+  /** One bit a leaf would be smaller, but a list of them is what gets rehashed. */
+  readonly #stale = new Set<Leaf>()
+
+  /** @param sums 65,536 sums of 32 bytes, which the tree keeps and changes. */
+  constructor(hash: Hash, sums: Uint8Array = new Uint8Array(LEAVES * SUM_BYTES)) {
+    this.#hash = hash
+    this.#sums = sums
+    for (let leaf = 0; leaf < LEAVES; leaf++) this.#stale.add(leaf)
+  }
+
+  get isStale(): boolean {
+    return this.#stale.size > 0
+  }
+
+  sum(leaf: Leaf): Uint8Array {
+    return this.#sums.subarray(leaf * SUM_BYTES, (leaf + 1) * SUM_BYTES)
+  }
+
+  setSum(leaf: Leaf, sum: Uint8Array): void {
+    this.#sums.set(sum, leaf * SUM_BYTES)
+    this.#stale.add(leaf)
+  }
+
+  /** A copy of the 256 sums of a partition. */
+  partitionSums(partition: Partition): Uint8Array {
+    const bytes = LEAVES_PER_PARTITION * SUM_BYTES
+    return this.#sums.slice(partition * bytes, (partition + 1) * bytes)
+  }
+
+  refresh(): void {
+    this.refreshSome(LEAVES)
+  }
+
+  /** Rehashes up to so many leaves and all that is above them. Returns whether any are left. */
+  refreshSome(leavesMax: number): boolean {
+    let level = this.#takeStale(leavesMax)
+    for (const node of level) this.#rehashLeaf(node - LEAVES)
+    while (level.length > 0 && level[0] !== ROOT) {
+      const parents = new Set<number>()
+      for (const node of level) parents.add(node >>> 1)
+      level = [...parents]
+      for (const parent of level) this.#rehashInner(parent)
+    }
+    return this.isStale
+  }
+
+  root(): Digest {
+    this.refresh()
+    return byteStringOf(this.#hashAt(ROOT, HASH_BYTES))
+  }
+
+  /** The hashes of the 16 nodes four levels below this one. */
+  children({ depth, index }: TreeNode): ShortHash[] {
+    return this.#shortHashes(depth + LEVELS_PER_STEP, index << LEVELS_PER_STEP, 1 << LEVELS_PER_STEP)
+  }
+
+  partitionHashes(): ShortHash[] {
+    return this.#shortHashes(PARTITION_DEPTH, 0, 1 << PARTITION_DEPTH)
+  }
+
+  leafHashes(partition: Partition): ShortHash[] {
+    return this.#shortHashes(LEAF_DEPTH, partition * LEAVES_PER_PARTITION, LEAVES_PER_PARTITION)
+  }
+
+  /** The full hash of a leaf: what an oracle builds the rest of the tree from. */
+  leafHash(leaf: Leaf): Digest {
+    this.refresh()
+    return byteStringOf(this.#hashAt(LEAVES + leaf, HASH_BYTES))
+  }
+
+  #shortHashes(depth: number, from: number, count: number): ShortHash[] {
+    this.refresh()
+    const first = (1 << depth) + from
+    return Array.from({ length: count }, (_, index) => byteStringOf(this.#hashAt(first + index, SHORT_HASH_BYTES)))
+  }
+
+  #hashAt(node: number, bytes: number): Uint8Array {
+    return this.#hashes.subarray(node * HASH_BYTES, node * HASH_BYTES + bytes)
+  }
+
+  #takeStale(leavesMax: number): number[] {
+    const taken: number[] = []
+    for (const leaf of this.#stale) {
+      if (taken.length >= leavesMax) break
+      taken.push(LEAVES + leaf)
+    }
+    if (taken.length === this.#stale.size) this.#stale.clear()
+    else for (const node of taken) this.#stale.delete(node - LEAVES)
+    return taken
+  }
+
+  #rehashLeaf(leaf: Leaf): void {
+    this.#leafInput.set(this.sum(leaf), 1)
+    writeByteString(this.#hashes, (LEAVES + leaf) * HASH_BYTES, this.#hash.sha256(this.#leafInput))
+  }
+
+  #rehashInner(node: number): void {
+    const children = this.#hashes.subarray(node * 2 * HASH_BYTES, (node * 2 + 2) * HASH_BYTES)
+    writeByteString(this.#hashes, node * HASH_BYTES, this.#hash.sha256(children))
+  }
+}

@@ -1,0 +1,157 @@
+import {
+  RefusalError,
+  standingOf,
+  type Answer,
+  type ClusterId,
+  type Identity,
+  type Question,
+  type QuestionName,
+  type Refusal,
+  type ReplicaId,
+  type ReplicaReport,
+  type Roster,
+  type Store,
+  type Timers,
+} from '@grapevine/core'
+import { freshTree } from './fresh-tree.ts'
+import type { Intake } from './intake.ts'
+import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
+import type { FailureDetector } from './membership/failure-detector.ts'
+import type { ReplicaState } from './replica-state.ts'
+import type { RumorMonger } from './rumor-monger.ts'
+
+/** Who asks whom, as the frame says. */
+export interface QuestionHeader {
+  readonly cluster: ClusterId | ''
+  readonly from: ReplicaId | ''
+  readonly to: ReplicaId | ''
+  readonly name: QuestionName
+}
+
+/** What a stranger may ask. */
+const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
+/** What a joiner answers: it takes data from its sponsor alone, by asking (frontier.md R13). */
+const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
+  'hello',
+  'publish',
+  'probe',
+  'indirect-probe',
+  'gossip',
+  'push-pull',
+])
+/** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
+const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set(['vector-hash', 'missed-entries', 'tree-nodes', 'swap-entries'])
+
+/** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
+const SWAPS_MAX = 2
+
+/** Whether a question may be answered at all, from its header alone (R3, R14; faults.md F28). */
+export function judge(header: QuestionHeader, identity: Identity | undefined, roster: Roster): Refusal | undefined {
+  const { cluster, from, to, name } = header
+  const isStrangerToo = FOR_STRANGERS.has(name)
+  if (identity === undefined) return isStrangerToo ? undefined : 'not-founded'
+  if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'
+  if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'
+  if (from !== '' && standingOf(roster, from) === 'evicted') return 'evicted'
+  if (isStrangerToo) return undefined
+  if (standingOf(roster, from) !== 'member') return 'not-introduced'
+  return identity.stage === 'joining' && !FOR_JOINERS.has(name) ? 'not-bootstrapped' : undefined
+}
+
+export interface AnswerContext {
+  readonly state: () => ReplicaState
+  readonly store: Store
+  readonly intake: Intake
+  readonly rumors: RumorMonger
+  readonly detector: FailureDetector
+  readonly timers: Timers
+
+  readonly answerBytesMax: number
+  readonly isPaused: (what: 'rumors' | 'anti-entropy') => boolean
+  readonly report: () => ReplicaReport
+  /** Stores what a publication brings before it has any effect. */
+  readonly learnRoster: (roster: Roster) => Promise<void>
+}
+
+export type Answerers = {
+  readonly [Name in Exclude<QuestionName, 'hello' | 'join'>]: (
+    question: Question<Name>,
+    from: ReplicaId,
+  ) => Promise<Answer<Name>> | Answer<Name>
+}
+
+/** The answering side of every conversation between members. It keeps nothing between two questions. */
+export function answerers(context: AnswerContext): Answerers {
+  const { state, store, intake, detector, timers, answerBytesMax } = context
+  let swaps = 0
+  return {
+    publish: async ({ roster }) => {
+      await context.learnRoster(roster)
+      return { roster: state().roster, promise: state().promise }
+    },
+    rumors: async ({ entries, hops }, from) => {
+      const rumors = context.rumors
+      const fates = await intake.takeIn({ entries, source: 'rumor', from })
+      const known: number[] = []
+      const lacking: number[] = []
+      for (const [index, fate] of fates.entries()) {
+        const entry = entries[index]
+        if (fate === 'news' && entry !== undefined) rumors.relay(entry, hops)
+        else if (fate === 'parked' || fate === 'refused') lacking.push(index)
+        else known.push(index)
+      }
+      return { known, lacking }
+    },
+    'rumor-notice': ({ takesRumors }, from) => {
+      context.rumors.notice(from, takesRumors)
+      return { takesRumors: !context.isPaused('rumors') }
+    },
+    'hot-rumors': () => ({ entries: context.rumors.hotEntries() }),
+    'vector-hash': async ({ vector, roster }) => {
+      const sameRoster = roster === state().rosterHash()
+      if (vector === state().vectorHash()) await freshTree(state(), timers)
+      // Vector and root are of one moment: the vector is compared again in the turn in which the root is read.
+      if (vector === state().vectorHash()) return { sameRoster, partitions: [], root: state().tree.root() }
+      return { sameRoster, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
+    },
+    'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),
+    'tree-nodes': async ({ root, nodes }) => {
+      const tree = await freshTree(state(), timers)
+      if (root === tree.root()) return { children: [] }
+      return { children: nodes.map((node) => tree.children(node)) }
+    },
+    'leaf-entries': async ({ leaves }) => ({ leaves: await leafDigests(leaves, store) }),
+    'swap-entries': async ({ entries, want }, from) => {
+      if (swaps >= SWAPS_MAX) throw new RefusalError('busy', 'enough exchanges are under way here')
+      swaps++
+      try {
+        const wanted = await entriesByKeyHash(want, store, answerBytesMax)
+        const fates = await intake.takeIn({ entries, source: 'anti-entropy', from })
+        return { entries: wanted, taken: fates.filter((fate) => fate === 'news').length }
+      } finally {
+        swaps--
+      }
+    },
+    probe: (question, from) => detector.answerProbe(from, question),
+    'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
+    gossip: (question, from) => detector.answerGossip(from, question),
+    'push-pull': (question, from) => detector.answerPushPull(from, question),
+    report: async ({ partitions }) => {
+      const tree = await freshTree(state(), timers)
+      return {
+        report: context.report(),
+        partitions: tree.partitionHashes(),
+        leaves: partitions.map((partition) => tree.leafHashes(partition)),
+      }
+    },
+    inspect: async ({ keyHashes }) => ({ entries: await outlinesByKeyHash(keyHashes, store) }),
+  }
+}
+
+const EMPTY_ROOT = '\0'.repeat(32)
+
+/** A pause is for what it names; reports, probes and membership go on. */
+export function refusedWhilePaused(name: QuestionName, isPaused: AnswerContext['isPaused']): boolean {
+  if (name === 'rumors' || name === 'hot-rumors') return isPaused('rumors')
+  return ANTI_ENTROPY.has(name) && isPaused('anti-entropy')
+}

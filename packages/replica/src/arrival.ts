@@ -1,0 +1,74 @@
+import type {
+  Address,
+  Admission,
+  Digest,
+  Entry,
+  FailedOutcome,
+  Hlc,
+  Identity,
+  KnownPeer,
+  Partition,
+  Precondition,
+  Roster,
+  VectorRows,
+} from '@grapevine/core'
+
+/** How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone. */
+export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'bootstrap'
+
+/** A client's write, before it has a version. */
+export interface LocalWrite {
+  readonly kind: 'write'
+  readonly address: Address
+  readonly keyHash: Digest
+  readonly value: Uint8Array | undefined
+  readonly contentType: string
+  readonly expiresAtMs: number
+  readonly precondition: Precondition | undefined
+  readonly settle: (outcome: LocalOutcome) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+export type LocalOutcome =
+  | { readonly kind: 'applied'; readonly entry: Entry }
+  | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+
+/** Entries from elsewhere, and the vectors that may be adopted with them (frontier.md R7). */
+export interface RemoteEntries {
+  readonly kind: 'entries'
+  readonly source: Source
+  readonly entries: readonly Entry[]
+  readonly claims: readonly (readonly [Partition, VectorRows])[]
+  readonly settle: (admissions: readonly Admission[]) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** A change of who we are or whom we know, worked out from what holds when its turn comes. */
+export interface MembershipChange {
+  readonly kind: 'membership'
+  readonly change: (current: MembershipNow) => MembershipThen
+  readonly settle: () => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+export interface MembershipNow {
+  readonly identity: Identity | undefined
+  readonly roster: Roster
+  readonly peers: readonly KnownPeer[]
+}
+
+/** What is to change; nothing when empty. */
+export interface MembershipThen {
+  readonly identity?: Identity
+  readonly roster?: Roster
+  readonly peers?: readonly KnownPeer[]
+  /** A joiner's clock starts above its sponsor's (frontier.md I4). */
+  readonly witness?: Hlc
+}
+
+export type Arrival = LocalWrite | RemoteEntries | MembershipChange
+
+export interface CommitFailure {
+  readonly outcome: FailedOutcome
+  readonly cause: unknown
+}

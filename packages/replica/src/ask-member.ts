@@ -1,0 +1,43 @@
+import {
+  UnreachableError,
+  type Answer,
+  type Clock,
+  type Question,
+  type QuestionName,
+  type ReplicaId,
+  type Transport,
+} from '@grapevine/core'
+
+/** Asks a member by its replica id, wherever it is now. */
+export type AskMember = <Name extends QuestionName>(
+  replica: ReplicaId,
+  name: Name,
+  question: Question<Name>,
+  timeoutMs?: number,
+) => Promise<Answer<Name>>
+
+export interface AskContext {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly addressOf: (replica: ReplicaId) => string | undefined
+  /** The failure detector learns from every contact, so that routing avoids a dead peer after the first. */
+  readonly onContact: (replica: ReplicaId, rttMs: number | undefined) => void
+  readonly timeoutMs: number
+}
+
+export function askMembers({ transport, clock, addressOf, onContact, timeoutMs }: AskContext): AskMember {
+  return async (replica, name, question, limitMs = timeoutMs) => {
+    const address = addressOf(replica)
+    if (address === undefined) throw new UnreachableError('refused', `nobody knows where ${replica} is`)
+    const startedMs = clock.monotonicMs()
+    try {
+      const answer = await transport.ask({ replica, address }, name, question, limitMs)
+      onContact(replica, clock.monotonicMs() - startedMs)
+      return answer
+    } catch (error) {
+      // A refusal is an answer: somebody is alive there.
+      if (error instanceof UnreachableError) onContact(replica, undefined)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,20 @@
+export type FatalCode =
+  /** `--found` on an empty directory, and a seed belongs to a cluster. */
+  | 'cluster_exists'
+  /** A member bears this node's name, and this directory does not prove to be its. */
+  | 'name_taken'
+  /** This replica was fenced: nobody talks to it any more. */
+  | 'evicted'
+  /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
+  | 'sponsor_lost'
+
+/** Why a replica cannot go on, with what the operator does next. */
+export class FatalError extends Error {
+  override readonly name = 'FatalError'
+  readonly code: FatalCode
+
+  constructor(code: FatalCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}

@@ -1,0 +1,13 @@
+import type { Timers } from '@grapevine/core'
+import type { HashTree } from '@grapevine/merkle'
+import { yieldToOthers } from './deferred.ts'
+import type { ReplicaState } from './replica-state.ts'
+
+/** Leaves rehashed before everybody else has a turn: about 5 ms of hashing. */
+const LEAVES_PER_SLICE = 4_096
+
+/** Brings the tree up to date in slices. What changes during the last of them is rehashed by whoever reads. */
+export async function freshTree({ tree }: ReplicaState, timers: Timers): Promise<HashTree> {
+  while (tree.refreshSome(LEAVES_PER_SLICE)) await yieldToOthers(timers)
+  return tree
+}

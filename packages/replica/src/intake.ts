@@ -1,0 +1,116 @@
+import {
+  isBeyondDrift,
+  PARKED_ENTRIES_MAX,
+  type Admission,
+  type Clock,
+  type Entry,
+  type Log,
+  type Measures,
+  type Partition,
+  type ReplicaId,
+  type Timer,
+  type Timers,
+  type VectorRows,
+} from '@grapevine/core'
+import type { CommitFailure, Source } from './arrival.ts'
+import type { Committer } from './committer.ts'
+
+export interface IntakeContext {
+  readonly committer: Committer
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly measures: Measures
+  readonly log: Log
+  readonly driftMs: number
+}
+
+export interface Received {
+  readonly entries: readonly Entry[]
+  readonly claims?: readonly (readonly [Partition, VectorRows])[]
+  readonly source: Source
+  readonly from: ReplicaId
+}
+
+/** What became of each entry; `parked` ones are not covered and wait for their time. */
+export type Fate = Admission | 'parked'
+
+/**
+ * Where entries of other replicas come in. What is stamped beyond the permitted drift is parked (R3, P9): neither
+ * applied nor covered, it does not move the clock, and no claim that came with it is adopted (R7).
+ */
+export class Intake {
+  readonly #context: IntakeContext
+  /** Newest per key; when full, the earliest to come is worth keeping and the rest comes again by anti-entropy. */
+  readonly #parked = new Map<string, Entry>()
+  #timer: Timer | undefined
+
+  constructor(context: IntakeContext) {
+    this.#context = context
+  }
+
+  get parked(): number {
+    return this.#parked.size
+  }
+
+  async takeIn({ entries, claims = [], source, from }: Received): Promise<readonly Fate[]> {
+    const { clock, driftMs, measures } = this.#context
+    const wallMs = clock.wallMs()
+    const inTime = entries.filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
+    const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
+    if (early.length > 0) this.#park(early, from)
+    const admissions = await this.#commit(inTime, early.length === 0 ? claims : [], source)
+    const refused = admissions.filter((admission) => admission === 'refused').length
+    if (refused > 0) measures.add('refused_entries', refused)
+    if (early.length === 0) return admissions
+    let next = 0
+    return entries.map((entry) => (inTime[next] === entry ? (admissions[next++] ?? 'refused') : 'parked'))
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+  }
+
+  #commit(
+    entries: readonly Entry[],
+    claims: readonly (readonly [Partition, VectorRows])[],
+    source: Source,
+  ): Promise<readonly Admission[]> {
+    if (entries.length === 0 && claims.length === 0) return Promise.resolve([])
+    return new Promise((settle, reject) => {
+      const fail = ({ cause }: CommitFailure): void => {
+        reject(cause instanceof Error ? cause : new Error(String(cause)))
+      }
+      this.#context.committer.submit({ kind: 'entries', source, entries, claims, settle, fail })
+    })
+  }
+
+  #park(entries: readonly Entry[], from: ReplicaId): void {
+    const { log } = this.#context
+    let parked = 0
+    for (const entry of entries) {
+      if (this.#parked.size >= PARKED_ENTRIES_MAX && !this.#parked.has(entry.address)) continue
+      const held = this.#parked.get(entry.address)
+      if (held !== undefined && held.version.hlc.wallMs >= entry.version.hlc.wallMs) continue
+      this.#parked.set(entry.address, entry)
+      parked++
+    }
+    if (parked > 0) log.warn('entries-parked', { from, parked, waiting: this.#parked.size })
+    this.#timer ??= this.#context.timers.after(this.#context.driftMs / 10, () => void this.#release())
+  }
+
+  /** Takes in what has come into its time. */
+  async #release(): Promise<void> {
+    const { clock, driftMs, timers, log } = this.#context
+    this.#timer = undefined
+    const wallMs = clock.wallMs()
+    const due = [...this.#parked.values()].filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
+    for (const entry of due) this.#parked.delete(entry.address)
+    try {
+      await this.#commit(due, [], 'anti-entropy')
+    } catch (error) {
+      // Nothing is covered, so anti-entropy brings them again.
+      log.warn('parked-entries-not-committed', { entries: due.length, error: String(error) })
+    }
+    if (this.#parked.size > 0) this.#timer ??= timers.after(driftMs / 10, () => void this.#release())
+  }
+}

@@ -1,0 +1,134 @@
+import {
+  ENTRIES_PER_QUESTION_MAX,
+  RUMORS_PER_QUESTION_MAX,
+  type Answer,
+  type Digest,
+  type Entry,
+  type EntryDigest,
+  type EntryOutline,
+  type Held,
+  type Leaf,
+  type Question,
+  type Store,
+  VersionVector,
+  type CorruptRow,
+} from '@grapevine/core'
+import type { ReplicaState } from './replica-state.ts'
+
+const SHORT = 8
+
+/** Ranges of vectors that one answer claims, about 10 bytes each; the partition that goes beyond is the last. */
+const RANGES_PER_ANSWER_MAX = 40_000
+/** Each listed entry takes about so many bytes on the wire. */
+const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
+
+/**
+ * The entries whose dots the asker lacks, partition by partition, from one moment of the store. A partition that
+ * fits as a whole comes with a claim; one that does not comes as single entries, and the asker asks again with its
+ * vector as it then is (frontier.md R7, R8).
+ */
+export async function missedEntries(
+  { vectors }: Question<'missed-entries'>,
+  state: ReplicaState,
+  store: Store,
+  answerBytesMax: number,
+): Promise<Answer<'missed-entries'>> {
+  const clock = state.promise
+  const rows = vectors.map(([partition]) => state.vector(partition).rows())
+  // The view is taken in the same turn as the vectors: it may hold more than they claim, never less.
+  const view = store.view()
+  try {
+    const entries: Entry[] = []
+    const claims: Answer<'missed-entries'>['claims'][number][] = []
+    let bytes = 0
+    let ranges = 0
+    for (const [index, [partition, theirs]] of vectors.entries()) {
+      let isComplete = true
+      for await (const found of view.missing(partition, VersionVector.of(theirs))) {
+        if (isCorrupt(found)) {
+          isComplete = false
+          continue
+        }
+        bytes += found.envelope.length
+        if (entries.length > 0 && (bytes > answerBytesMax || entries.length >= RUMORS_PER_QUESTION_MAX))
+          return { entries, claims, clock }
+        entries.push(found)
+      }
+      const claim = rows[index] ?? []
+      if (isComplete) claims.push([partition, claim])
+      ranges += claim.reduce((sum, [, seqs]) => sum + 1 + seqs.length, 0)
+      if (ranges > RANGES_PER_ANSWER_MAX) break
+    }
+    return { entries, claims, clock }
+  } finally {
+    await view.close()
+  }
+}
+
+/** What the leaves hold, as many of them as fit, in the order asked for. */
+export async function leafDigests(leaves: readonly Leaf[], store: Store): Promise<EntryDigest[][]> {
+  const view = store.view()
+  try {
+    const listed: EntryDigest[][] = []
+    let digests = 0
+    for (const leaf of leaves) {
+      const { entries } = await view.leaf(leaf)
+      digests += entries.length
+      if (listed.length > 0 && digests > DIGESTS_PER_ANSWER_MAX) break
+      listed.push(entries.map(digestOf))
+    }
+    return listed
+  } finally {
+    await view.close()
+  }
+}
+
+export function digestOf({ keyHash, version, hash }: Entry): EntryDigest {
+  return { keyHash, version, hash: hash.slice(0, SHORT) }
+}
+
+/** The entries of these keys, as many as fit into one answer. */
+export async function entriesByKeyHash(
+  keyHashes: readonly Digest[],
+  store: Store,
+  bytesMax: number,
+): Promise<Entry[]> {
+  const view = store.view()
+  try {
+    const entries: Entry[] = []
+    let bytes = 0
+    for (let from = 0; from < keyHashes.length; from += 64) {
+      for (const held of await view.readByKeyHash(keyHashes.slice(from, from + 64))) {
+        if (typeof held !== 'object') continue
+        bytes += held.envelope.length
+        if (entries.length > 0 && (bytes > bytesMax || entries.length >= RUMORS_PER_QUESTION_MAX)) return entries
+        entries.push(held)
+      }
+    }
+    return entries
+  } finally {
+    await view.close()
+  }
+}
+
+export async function outlinesByKeyHash(
+  keyHashes: readonly Digest[],
+  store: Store,
+): Promise<(EntryOutline | 'corrupt' | null)[]> {
+  const view = store.view()
+  try {
+    return (await view.readByKeyHash(keyHashes)).map(outlineOf)
+  } finally {
+    await view.close()
+  }
+}
+
+export function outlineOf(held: Held): EntryOutline | 'corrupt' | null {
+  if (typeof held !== 'object') return held ?? null
+  const { address, version, hash, value, expiresAtMs, contentType } = held
+  return { address, version, hash, tombstone: value === undefined, expiresAtMs, contentType, size: value?.length ?? 0 }
+}
+
+function isCorrupt(found: Entry | CorruptRow): found is CorruptRow {
+  return 'corrupt' in found
+}

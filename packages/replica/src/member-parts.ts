@@ -1,0 +1,150 @@
+import {
+  mergeRosters,
+  standingOf,
+  UnreachableError,
+  RefusalError,
+  type Identity,
+  type KnownPeer,
+  type MemberUpdate,
+  type ReplicaId,
+  type ReplicaReport,
+  type Roster,
+} from '@grapevine/core'
+import { answerers, type Answerers } from './answer.ts'
+import { askMembers, type AskMember } from './ask-member.ts'
+import { ClassicRumors } from './classic-rumors.ts'
+import type { Committer } from './committer.ts'
+import { EagerRumors, type RumorContext } from './eager-rumors.ts'
+import { FatalError } from './fatal-error.ts'
+import type { Intake } from './intake.ts'
+import { FailureDetector } from './membership/failure-detector.ts'
+import type { ChangeMembership } from './membership-change.ts'
+import type { Pausable } from './replica.ts'
+import type { ReplicaOptions } from './replica-options.ts'
+import type { RumorMonger } from './rumor-monger.ts'
+
+/** What a replica has once it knows who it is. */
+export interface MemberParts {
+  readonly ask: AskMember
+  readonly detector: FailureDetector
+  readonly rumors: RumorMonger
+  readonly answerers: Answerers
+  /** Exchanges publications with one member. */
+  readonly publishTo: (replica: ReplicaId) => Promise<void>
+  readonly publishToAll: () => Promise<void>
+  /** Whether any other member has answered since the start. */
+  readonly hasContact: () => boolean
+}
+
+export interface MemberContext {
+  readonly options: ReplicaOptions
+  readonly identity: Identity
+  readonly committer: Committer
+  readonly intake: Intake
+  readonly changeMembership: ChangeMembership
+  readonly isPaused: (what: Pausable) => boolean
+  readonly report: () => ReplicaReport
+}
+
+export function assembleMember(context: MemberContext): MemberParts {
+  const { options, identity, committer, intake, changeMembership, isPaused } = context
+  const { transport, clock, timers, random, measures, log, settings, store } = options
+  const state = (): Committer['state'] => committer.state
+  let contacted = false
+
+  const ask = askMembers({
+    transport,
+    clock,
+    timeoutMs: settings.peerTimeoutMs,
+    addressOf: (replica) => detector.member(replica)?.address,
+    onContact: (replica, rttMs) => {
+      if (rttMs === undefined) detector.contactFailed(replica)
+      else {
+        contacted = true
+        detector.contactSucceeded(replica, rttMs)
+      }
+    },
+  })
+  const detector: FailureDetector = new FailureDetector({
+    self: { ...options.self, replica: identity.replica, state: 'alive', incarnation: identity.incarnation },
+    clock,
+    timers,
+    random,
+    ask,
+    isMember: (replica) => standingOf(state().roster, replica) === 'member',
+    measures,
+    log,
+    probe: settings.probe,
+    onChange: ({ kind, member }) => log.info('member-changed', { change: kind, member: member.name, state: member.state }),
+  })
+  const spreading: RumorContext = {
+    ask,
+    livePeers: () => detector.livePeers(),
+    random,
+    measures,
+    questionBytesMax: settings.frameBytes,
+  }
+  const rumors: RumorMonger =
+    settings.rumor === 'eager'
+      ? new EagerRumors(spreading)
+      : new ClassicRumors({
+          ...spreading,
+          options: settings.rumor,
+          timers,
+          log,
+          takeIn: (entries, from) => intake.takeIn({ entries, source: 'rumor', from }),
+        })
+
+  async function learnRoster(roster: Roster): Promise<void> {
+    if (mergeRosters(state().roster, roster) === state().roster) return
+    await changeMembership((now) => ({ roster: mergeRosters(now.roster, roster) }))
+    detector.rosterChanged()
+    if (standingOf(state().roster, identity.replica) === 'evicted')
+      options.onFatal(
+        new FatalError(
+          'evicted',
+          `this node (${identity.name}, ${identity.replica}) was evicted from the cluster. Start it with --rebuild: its ` +
+            `data is moved aside, and it joins anew.`,
+        ),
+      )
+  }
+
+  async function publishTo(replica: ReplicaId): Promise<void> {
+    const { roster, promise } = state()
+    const publication = await ask(replica, 'publish', { roster, promise })
+    await learnRoster(publication.roster)
+  }
+
+  return {
+    ask,
+    detector,
+    rumors,
+    publishTo,
+    publishToAll: async () => {
+      await Promise.all(detector.livePeers().map(({ replica }) => publishTo(replica).catch(ignoreAbsence)))
+    },
+    hasContact: () => contacted,
+    answerers: answerers({
+      state,
+      store,
+      intake,
+      detector,
+      timers,
+      isPaused,
+      learnRoster,
+      rumors,
+      answerBytesMax: settings.frameBytes,
+      report: context.report,
+    }),
+  }
+}
+
+/** Whoever cannot be told now learns it from the next publication. */
+export function ignoreAbsence(error: unknown): void {
+  if (!(error instanceof UnreachableError || error instanceof RefusalError)) throw error
+}
+
+/** Members as the disk remembers them: known by address alone, so any word of their own is newer. */
+export function remembered({ replica, name, address, clientUrl }: KnownPeer): MemberUpdate {
+  return { replica, name, address, clientUrl, zone: '', version: '', state: 'alive', incarnation: 0 }
+}

@@ -1,0 +1,17 @@
+import type { MembershipNow, MembershipThen } from './arrival.ts'
+import type { Committer } from './committer.ts'
+
+/** Changes identity, roster or known peers by the one door, and resolves when that is durable. */
+export type ChangeMembership = (change: (current: MembershipNow) => MembershipThen) => Promise<void>
+
+export function membershipChanger(committer: Committer): ChangeMembership {
+  return (change) =>
+    new Promise((settle, reject) => {
+      committer.submit({
+        kind: 'membership',
+        change,
+        settle,
+        fail: ({ cause }) => reject(cause instanceof Error ? cause : new Error(String(cause))),
+      })
+    })
+}

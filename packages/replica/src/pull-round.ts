@@ -1,0 +1,85 @@
+import { PARTITIONS, type Partition, type ReplicaId, type Timers, type VectorRows } from '@grapevine/core'
+import type { AskMember } from './ask-member.ts'
+import type { Source } from './arrival.ts'
+import { yieldToOthers } from './deferred.ts'
+import type { Intake } from './intake.ts'
+import type { ReplicaState } from './replica-state.ts'
+
+export interface PullContext {
+  readonly ask: AskMember
+  /** Always asked anew: a store that was reopened has another state. */
+  readonly state: () => ReplicaState
+  readonly intake: Intake
+  readonly timers: Timers
+  /** Exchanges publications with a member whose roster differs. */
+  readonly publishTo: (replica: ReplicaId) => Promise<void>
+}
+
+export interface PullResult {
+  readonly entries: number
+  /** Vectors and rosters were equal at one moment of both, and the roots were not: rows were lost (R19). */
+  readonly rootsDiffer: boolean
+}
+
+/** Ranges of vectors in one question: 400 KiB of them. Partitions beyond wait for the next question. */
+const RANGES_PER_QUESTION_MAX = 40_000
+/** 1,024 answers of up to 1 MiB: a round that needs more goes on in the next. */
+const ANSWERS_PER_ROUND_MAX = 1_024
+
+/** Learns from one member what was missed: 16 bytes when nothing was, else exactly the missed entries. */
+export async function pullRound(peer: ReplicaId, context: PullContext): Promise<PullResult> {
+  const { ask, state } = context
+  const mine = { vector: state().vectorHash(), roster: state().rosterHash() }
+  const answer = await ask(peer, 'vector-hash', mine)
+  if (!answer.sameRoster) await context.publishTo(peer)
+  if (answer.partitions.length === 0) {
+    const isSameMoment = state().vectorHash() === mine.vector
+    return { entries: 0, rootsDiffer: isSameMoment && !state().tree.isStale && answer.root !== state().tree.root() }
+  }
+  const ours = state().partitionVectorHashes()
+  const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
+  const { entries } = await pullPartitions(peer, differing, 'pull', context)
+  return { entries, rootsDiffer: false }
+}
+
+/**
+ * Pulls until each of the partitions was answered completely, or nothing more comes. Each question
+ * carries the vector as it is then: chunks that were read at different moments never add up to a claim (R8).
+ */
+export async function pullPartitions(
+  peer: ReplicaId,
+  partitions: readonly Partition[],
+  source: Extract<Source, 'pull' | 'bootstrap'>,
+  context: PullContext,
+): Promise<{ entries: number; unclaimed: readonly Partition[] }> {
+  let left = partitions
+  let entries = 0
+  for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
+    const vectors = vectorsOf(left, context.state())
+    const answer = await context.ask(peer, 'missed-entries', { vectors })
+    const fates = await context.intake.takeIn({ ...answer, source, from: peer })
+    entries += fates.filter((fate) => fate === 'news').length
+    const claimed = new Set(answer.claims.map(([partition]) => partition))
+    left = left.filter((partition) => !claimed.has(partition))
+    // Nothing more to come from a partition with a row that cannot be read there, or that was parked here.
+    if (answer.entries.length === 0 && claimed.size === 0) break
+    if (fates.includes('parked')) break
+    await yieldToOthers(context.timers)
+  }
+  return { entries, unclaimed: left }
+}
+
+/** As many of the partitions, with what is seen of them, as one question may carry; at least one. */
+function vectorsOf(partitions: readonly Partition[], state: ReplicaState): (readonly [Partition, VectorRows])[] {
+  const vectors: (readonly [Partition, VectorRows])[] = []
+  let ranges = 0
+  for (const partition of partitions) {
+    const rows = state.vector(partition).rows()
+    ranges += rows.reduce((sum, [, seqs]) => sum + 1 + seqs.length, 0)
+    if (vectors.length > 0 && ranges > RANGES_PER_QUESTION_MAX) break
+    vectors.push([partition, rows])
+  }
+  return vectors
+}
+
+export const ALL_PARTITIONS: readonly Partition[] = Array.from({ length: PARTITIONS }, (_, partition) => partition)

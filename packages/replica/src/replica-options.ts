@@ -1,0 +1,34 @@
+import type {
+  Clock,
+  Hash,
+  Log,
+  Measures,
+  MemberUpdate,
+  Random,
+  Store,
+  Timers,
+  Transport,
+} from '@grapevine/core'
+import type { ReplicaSettings } from './settings.ts'
+
+export interface ReplicaOptions {
+  readonly store: Store
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly hash: Hash
+  readonly log: Log
+  readonly measures: Measures
+  readonly settings: ReplicaSettings
+  /** Where and what this node is; its id and incarnation come from the store. */
+  readonly self: Omit<MemberUpdate, 'replica' | 'state' | 'incarnation'>
+  /** Addresses of peer ports to try, always: names are resolved again each time. */
+  readonly seeds: readonly string[]
+  /** Founds a cluster, if the directory is empty (frontier.md R12). */
+  readonly found: boolean
+  /** Replaces the member of this name, whose data is lost. */
+  readonly rebuild: boolean
+  /** The replica cannot go on: a `FatalError` with what to do, or a bug. */
+  readonly onFatal: (error: unknown) => void
+}

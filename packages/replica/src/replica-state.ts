@@ -1,0 +1,174 @@
+import {
+  bytesOf,
+  HLC_ZERO,
+  HybridClock,
+  laterHlc,
+  membersOf,
+  partitionOfLeaf,
+  PARTITIONS,
+  rosterText,
+  vectorText,
+  VersionVector,
+  type CommitBatch,
+  type Dot,
+  type Hash,
+  type Hlc,
+  type Identity,
+  type KnownPeer,
+  type Leaf,
+  type Partition,
+  type PartitionState,
+  type ReplicaId,
+  type Roster,
+  type ShortHash,
+  type StoredState,
+  type Totals,
+  type WriterId,
+} from '@grapevine/core'
+import { HashTree } from '@grapevine/merkle'
+
+const SHORT_HASH_BYTES = 8
+
+/**
+ * What a replica holds in memory of its store. It changes in one place, {@link ReplicaState.advance}, and only
+ * after the batch that says the same is on disk; so whoever reads it between two awaits reads one moment.
+ */
+export class ReplicaState {
+  readonly #hash: Hash
+  readonly tree: HashTree
+  readonly clock: HybridClock
+  /** This run of the replica. A reopened store gets a new state and so a new writer: no dot is issued twice. */
+  readonly writer: WriterId
+  readonly #vectors: VersionVector[]
+  readonly #vectorHashes: (ShortHash | undefined)[] = Array.from({ length: PARTITIONS }, () => undefined)
+  readonly #lastSeq: number[] = Array.from({ length: PARTITIONS }, () => 0)
+  readonly #sinceCheckpoint = new Set<Partition>()
+  #identity: Identity | undefined
+  #roster: Roster
+  #peers: readonly KnownPeer[]
+  #totals: Totals
+  #rebuilds: number
+  #promise: Hlc
+  /** F of frontier.md. Nothing raises it before purging exists. */
+  readonly frontier: Hlc = HLC_ZERO
+
+  constructor(stored: StoredState, writer: WriterId, hash: Hash) {
+    this.#hash = hash
+    this.tree = new HashTree(hash, stored.sums)
+    this.clock = new HybridClock(stored.reserve)
+    this.writer = writer
+    this.#vectors = [...stored.vectors]
+    this.#identity = stored.identity
+    this.#roster = stored.roster
+    this.#peers = stored.peers
+    this.#totals = stored.totals
+    this.#rebuilds = stored.rebuilds
+    this.#promise = stored.reserve
+    // What was replayed at opening belongs into the next checkpoint too; which partitions, nobody noted.
+    if (stored.replayedBatches > 0)
+      for (let partition = 0; partition < PARTITIONS; partition++) this.#sinceCheckpoint.add(partition)
+  }
+
+  get identity(): Identity | undefined {
+    return this.#identity
+  }
+
+  get roster(): Roster {
+    return this.#roster
+  }
+
+  get peers(): readonly KnownPeer[] {
+    return this.#peers
+  }
+
+  get totals(): Totals {
+    return this.#totals
+  }
+
+  get rebuilds(): number {
+    return this.#rebuilds
+  }
+
+  /** H of frontier.md: the clock, but below every version that was assigned and is not in the vector yet (R2). */
+  get promise(): Hlc {
+    return this.#promise
+  }
+
+  members(): ReplicaId[] {
+    return membersOf(this.#roster)
+  }
+
+  vector(partition: Partition): VersionVector {
+    return this.#vectors[partition] ?? new VersionVector()
+  }
+
+  /** The next dot of this writer. Issued where writes are committed, and never given back. */
+  nextDot(partition: Partition): Dot {
+    const seq = (this.#lastSeq[partition] ?? 0) + 1
+    this.#lastSeq[partition] = seq
+    return { writer: this.writer, seq }
+  }
+
+  partitionVectorHashes(): ShortHash[] {
+    return Array.from({ length: PARTITIONS }, (_, partition) => this.#vectorHash(partition))
+  }
+
+  vectorHash(): ShortHash {
+    return this.#shortHashOf(this.partitionVectorHashes().join(''))
+  }
+
+  rosterHash(): ShortHash {
+    return this.#shortHashOf(rosterText(this.#roster))
+  }
+
+  /** The batch is durable: what it says holds from now on. */
+  advance(batch: CommitBatch): void {
+    // The checkpoint holds the state before this batch, so what the batch touches is already newer.
+    if (batch.checkpoint !== undefined) this.#sinceCheckpoint.clear()
+    for (const { partition, dot } of batch.dots) {
+      this.#vectors[partition]?.add(dot)
+      this.#touch(partition)
+    }
+    for (const { partition, rows } of batch.adopted) {
+      this.#vectors[partition]?.adopt(rows)
+      this.#touch(partition)
+    }
+    for (const { leaf, sum } of batch.leaves) {
+      this.tree.setSum(leaf, sum)
+      this.#sinceCheckpoint.add(partitionOfLeaf(leaf))
+    }
+    if (batch.reserve !== undefined) this.clock.reserved(batch.reserve)
+    this.#totals = batch.totals
+    this.#rebuilds = batch.rebuilds
+    this.#identity = batch.identity ?? this.#identity
+    this.#roster = batch.roster ?? this.#roster
+    this.#peers = batch.peers ?? this.#peers
+    this.#promise = laterHlc(this.#promise, this.clock.now)
+  }
+
+  /** The partitions that changed since the last checkpoint, as they are now. */
+  checkpoint(): PartitionState[] {
+    return [...this.#sinceCheckpoint].map((partition) => ({
+      partition,
+      sums: this.tree.partitionSums(partition),
+      vector: this.vector(partition).rows(),
+    }))
+  }
+
+  sumOf(leaf: Leaf): Uint8Array {
+    return this.tree.sum(leaf)
+  }
+
+  #touch(partition: Partition): void {
+    this.#vectorHashes[partition] = undefined
+    this.#sinceCheckpoint.add(partition)
+  }
+
+  #vectorHash(partition: Partition): ShortHash {
+    return (this.#vectorHashes[partition] ??= this.#shortHashOf(vectorText(this.vector(partition).rows())))
+  }
+
+  #shortHashOf(text: string): ShortHash {
+    return this.#hash.sha256(bytesOf(text)).slice(0, SHORT_HASH_BYTES)
+  }
+}

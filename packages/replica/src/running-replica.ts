@@ -1,0 +1,477 @@
+import {
+  RefusalError,
+  standingOf,
+  type Address,
+  type Answer,
+  type Held,
+  type Identity,
+  type Peer,
+  type Question,
+  type QuestionName,
+  type Refusal,
+  type ReplicaId,
+  type ReplicaReport,
+  type StoreView,
+} from '@grapevine/core'
+import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
+import { reconcile } from './anti-entropy-round.ts'
+import { Committer } from './committer.ts'
+import { sleep } from './deferred.ts'
+import { ExchangeLog } from './exchange-log.ts'
+import { freshTree } from './fresh-tree.ts'
+import { Intake } from './intake.ts'
+import { askForSponsor, awaitIntroduction, bootstrap, foundCluster, hello, type JoinContext } from './join.ts'
+import { assembleMember, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
+import { membershipChanger, type ChangeMembership } from './membership-change.ts'
+import { pullRound, type PullContext } from './pull-round.ts'
+import type {
+  DiffPage,
+  DivergenceReport,
+  ExchangeReport,
+  KeyOnReplica,
+  MemberView,
+  Pausable,
+  Replica,
+  ReplicaStatus,
+  WriteRequest,
+  WriteResult,
+} from './replica.ts'
+import type { ReplicaOptions } from './replica-options.ts'
+import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
+import { Rounds } from './rounds.ts'
+import { sponsor } from './sponsor.ts'
+import { coordinateWrite } from './write.ts'
+
+/** Between two looks at the seeds while some member is not alive. */
+const SEED_INTERVAL_MS = 5_000
+/** Between two notes of who the members are and where, for the next start. */
+const PEERS_INTERVAL_MS = 2_000
+/** How long a stopping node waits for its rumors to be heard. */
+const FLUSH_MS = 1_000
+
+/** One replica, wired together. What it does is in the files that it imports; here is only who knows whom. */
+export class RunningReplica implements Replica {
+  readonly #options: ReplicaOptions
+  readonly #committer: Committer
+  readonly #intake: Intake
+  readonly #rounds: Rounds
+  readonly #changeMembership: ChangeMembership
+  readonly #exchanges: ExchangeLog
+  readonly #paused = new Set<Pausable>()
+  #member: MemberParts | undefined
+  #searched = false
+  #stopping = false
+  #oldestTombstoneMs: number | undefined
+
+  constructor(options: ReplicaOptions) {
+    const { clock, timers, measures, log, settings } = options
+    this.#options = options
+    this.#committer = new Committer(options)
+    this.#intake = new Intake({ committer: this.#committer, clock, timers, measures, log, driftMs: settings.driftMs })
+    this.#rounds = new Rounds(options)
+    this.#changeMembership = membershipChanger(this.#committer)
+    this.#exchanges = new ExchangeLog(options)
+  }
+
+  /** Founds, joins or comes back, and then does its rounds. Returns at once. */
+  start(): void {
+    this.#live().catch((error: unknown) => {
+      if (!this.#stopping) this.#options.onFatal(error)
+    })
+  }
+
+  // The face towards the server.
+
+  status(): ReplicaStatus {
+    const identity = this.#identity
+    const reason = this.#unreadiness()
+    const member = this.#member
+    const report = (): ReplicaReport => this.#report()
+    return {
+      identity: identity ?? NOBODY,
+      ready: reason === undefined,
+      ...(reason !== undefined && { reason }),
+      joined: member !== undefined && (member.hasContact() || this.#isAlone()),
+      // The root may have to be rehashed first, so it is worked out only for those who look at it.
+      get report() {
+        return report()
+      },
+      membersByState: member?.detector.countsByState() ?? { alive: 0, suspect: 0, dead: 0, left: 0 },
+      localHealth: member?.detector.localHealth ?? 0,
+      parked: this.#intake.parked,
+      writeQueue: this.#committer.queueLength,
+      rebuilds: this.#committer.state.rebuilds,
+      paused: [...this.#paused],
+      divergentPartitions: this.#exchanges.divergentPartitions,
+      oldestTombstoneMs: this.#oldestTombstoneMs,
+    }
+  }
+
+  read(address: Address): Held {
+    const held = this.#options.store.read(address)
+    if (held === 'corrupt') {
+      this.#options.measures.add('corrupt_entries')
+      this.#options.log.error('corrupt-entry', { address })
+    }
+    return held
+  }
+
+  view(): StoreView {
+    return this.#options.store.view()
+  }
+
+  write(request: WriteRequest): Promise<WriteResult> {
+    const { hash, timers } = this.#options
+    const rumors = this.#member?.rumors
+    return coordinateWrite(request, { committer: this.#committer, rumors, hash, timers, refusal: this.#writeRefusal })
+  }
+
+  members(): readonly MemberView[] {
+    return this.#member?.detector.members() ?? []
+  }
+
+  livePeers(): readonly Peer[] {
+    return this.#member?.detector.livePeers() ?? []
+  }
+
+  async exchange(withReplica?: ReplicaId): Promise<ExchangeReport> {
+    const member = this.#memberOrRefuse()
+    const peer = withReplica ?? this.#randomPeer(member)
+    if (peer === undefined) throw new RefusalError('not-introduced', 'there is no live member to exchange with')
+    const name = member.detector.member(peer)?.name ?? peer
+    return this.#exchanges.record(name, () =>
+      reconcile(peer, {
+        ...this.#conversing(member),
+        store: this.#options.store,
+        clock: this.#options.clock,
+        questionBytesMax: this.#options.settings.frameBytes,
+        repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
+      }),
+    )
+  }
+
+  exchanges(): readonly ExchangeReport[] {
+    return this.#exchanges.latest
+  }
+
+  divergence(): Promise<DivergenceReport> {
+    return divergenceReport(this.#reporting())
+  }
+
+  diff(withReplica: ReplicaId, fromLeaf: number, limit: number): Promise<DiffPage> {
+    return diffPage(withReplica, fromLeaf, limit, this.#reporting())
+  }
+
+  inspect(address: Address): Promise<readonly KeyOnReplica[]> {
+    return inspectKey(address, this.#reporting())
+  }
+
+  pause(what: Pausable): void {
+    this.#paused.add(what)
+    if (what === 'rumors') this.#member?.rumors.pause()
+    this.#noticeRumors()
+  }
+
+  resume(what: Pausable): void {
+    this.#paused.delete(what)
+    if (what === 'rumors') this.#member?.rumors.resume()
+    this.#noticeRumors()
+  }
+
+  async stop(): Promise<void> {
+    if (this.#stopping) return
+    this.#stopping = true
+    const { clock, timers, store } = this.#options
+    await this.#member?.detector.leave()
+    await this.#rounds.stop()
+    const deadlineMs = clock.monotonicMs() + FLUSH_MS
+    while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
+    this.#member?.rumors.stop()
+    this.#intake.stop()
+    await this.#committer.close()
+    await store.close()
+  }
+
+  // The face towards the other replicas.
+
+  judge(header: QuestionHeader): Refusal | undefined {
+    return judge(header, this.#identity, this.#committer.state.roster)
+  }
+
+  async answer<Name extends QuestionName>(
+    { from }: QuestionHeader,
+    name: Name,
+    question: Question<Name>,
+  ): Promise<Answer<Name>> {
+    // TypeScript does not follow a generic name through a table, hence the casts at this one place.
+    if (name === 'hello') return this.#hello() as Answer<Name>
+    const member = this.#memberOrRefuse()
+    if (name === 'join') return (await this.#sponsor(question as Question<'join'>, member)) as Answer<Name>
+    if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
+    member.detector.heardFrom(from)
+    const answerer = member.answerers[name as Exclude<QuestionName, 'hello' | 'join'>] as (
+      question: Question<Name>,
+      from: ReplicaId,
+    ) => Promise<Answer<Name>>
+    return answerer(question, from)
+  }
+
+  // Its life.
+
+  async #live(): Promise<void> {
+    const joining = this.#joining()
+    if (this.#identity === undefined && this.#options.found) await foundCluster(joining)
+    const sponsorship = this.#identity === undefined ? await askForSponsor(joining) : undefined
+    const identity = this.#identity
+    if (identity === undefined || this.#stopping) return
+    const member = await this.#assemble(identity)
+    member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
+    member.detector.start()
+    if (identity.stage === 'joining') await this.#becomeMember(identity, member, joining)
+    else await this.#comeBack(member)
+    if (!this.#stopping) this.#startRounds(member)
+  }
+
+  /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
+  async #assemble(identity: Identity): Promise<MemberParts> {
+    const raised = { ...identity, incarnation: identity.incarnation + 1 }
+    await this.#changeMembership(() => ({ identity: raised }))
+    this.#member = assembleMember({
+      options: this.#options,
+      identity: raised,
+      committer: this.#committer,
+      intake: this.#intake,
+      changeMembership: this.#changeMembership,
+      isPaused: this.#isPaused,
+      report: () => this.#report(),
+    })
+    return this.#member
+  }
+
+  async #becomeMember(identity: Identity, member: MemberParts, joining: JoinContext): Promise<void> {
+    const { log } = this.#options
+    await bootstrap(identity.sponsor, this.#conversing(member), joining)
+    log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#committer.state.totals })
+    const publication = (): Question<'publish'> => ({
+      roster: this.#committer.state.roster,
+      promise: this.#committer.state.promise,
+    })
+    const live = (): ReplicaId[] => member.detector.livePeers().map(({ replica }) => replica)
+    await awaitIntroduction(member.ask, live, identity.replica, publication, joining)
+    if (this.#stopping) return
+    await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
+    this.#searched = true
+    log.info('joined', { replica: identity.replica })
+  }
+
+  /** A member that was away looks for the others, wherever they are now, and serves alone when nobody answers. */
+  async #comeBack(member: MemberParts): Promise<void> {
+    const { clock, settings, timers } = this.#options
+    const deadlineMs = clock.monotonicMs() + settings.joinTimeoutMs
+    while (!this.#stopping && !this.#isAlone() && !member.hasContact() && clock.monotonicMs() < deadlineMs) {
+      await this.#askSeeds(member)
+      await sleep(timers, 100)
+    }
+    this.#searched = true
+  }
+
+  #startRounds(member: MemberParts): void {
+    const { settings } = this.#options
+    const { antiEntropyIntervalMs, pullIntervalMs } = settings
+    if (pullIntervalMs > 0) this.#rounds.every('pull', () => pullIntervalMs, () => this.#pull(member))
+    this.#rounds.every('anti-entropy', () => antiEntropyIntervalMs, () => this.#antiEntropy(member))
+    this.#rounds.every('seeds', () => SEED_INTERVAL_MS, () => this.#askSeeds(member))
+    this.#rounds.every('peers', () => PEERS_INTERVAL_MS, () => this.#notePeers(member))
+  }
+
+  async #pull(member: MemberParts): Promise<void> {
+    const peer = this.#randomPeer(member)
+    if (peer === undefined || this.#paused.has('anti-entropy')) return
+    const { measures, log } = this.#options
+    const { entries, rootsDiffer } = await pullRound(peer, this.#conversing(member))
+    measures.add('pull_entries', entries)
+    if (!rootsDiffer) return
+    measures.add('integrity_faults')
+    log.error('integrity-fault', { peer, explanation: 'equal vectors, unequal roots: rows were lost on one side' })
+    await this.exchange(peer)
+  }
+
+  async #antiEntropy(member: MemberParts): Promise<void> {
+    await this.#noteOldestTombstone()
+    if (this.#paused.has('anti-entropy') || this.#randomPeer(member) === undefined) return
+    await this.exchange()
+  }
+
+  /** Seeds are tried always while somebody is missing: all others may have moved. */
+  async #askSeeds({ detector }: MemberParts): Promise<void> {
+    const { seeds, transport, log, settings } = this.#options
+    const isComplete = detector.members().every(({ state }) => state === 'alive') && this.#member?.hasContact() === true
+    if (isComplete) return
+    for (const seed of seeds) {
+      const answer = await hello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
+      if (answer === undefined || answer.cluster === '' || answer.replica === this.#identity?.replica) continue
+      if (answer.cluster !== this.#identity?.cluster) {
+        log.warn('seed-of-another-cluster', { seed, cluster: answer.cluster })
+        continue
+      }
+      const isKnownThere = detector.member(answer.replica)?.address === seed
+      if (isKnownThere && detector.member(answer.replica)?.state === 'alive' && this.#member?.hasContact()) continue
+      try {
+        const peer = { replica: answer.replica, address: seed }
+        const question = { members: detector.updates() }
+        const { members } = await transport.ask(peer, 'push-pull', question, settings.peerTimeoutMs)
+        detector.learn(members)
+        await detector.pushPull(answer.replica)
+      } catch (error) {
+        ignoreAbsence(error)
+      }
+    }
+  }
+
+  async #notePeers({ detector }: MemberParts): Promise<void> {
+    const peers = detector
+      .members()
+      .filter(({ isSelf }) => !isSelf)
+      .map(({ replica, name, address, clientUrl }) => ({ replica, name, address, clientUrl }))
+      .toSorted((a, b) => (a.replica < b.replica ? -1 : 1))
+    if (JSON.stringify(peers) === JSON.stringify(this.#committer.state.peers)) return
+    await this.#changeMembership(() => ({ peers }))
+  }
+
+  async #noteOldestTombstone(): Promise<void> {
+    const view = this.view()
+    try {
+      this.#oldestTombstoneMs = (await view.firstPurgeable())?.wallMs
+    } finally {
+      await view.close()
+    }
+  }
+
+  // What its parts need of each other.
+
+  get #identity(): Identity | undefined {
+    return this.#committer.state.identity
+  }
+
+  readonly #isPaused = (what: Pausable): boolean => this.#paused.has(what)
+
+  readonly #writeRefusal = (): 'not_ready' | 'draining' | undefined => {
+    if (this.#stopping) return 'draining'
+    return this.#unreadiness() === undefined ? undefined : 'not_ready'
+  }
+
+  #unreadiness(): string | undefined {
+    const identity = this.#identity
+    if (this.#stopping) return 'stopping'
+    if (identity === undefined) return this.#options.found ? 'founding' : 'looking for a sponsor'
+    if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
+    if (identity.stage === 'joining') return 'joining'
+    if (this.#committer.isReopening) return 'opening the store again after a failed write'
+    return this.#searched ? undefined : 'looking for the other members'
+  }
+
+  #isAlone(): boolean {
+    return this.#committer.state.members().length <= 1
+  }
+
+  #memberOrRefuse(): MemberParts {
+    if (this.#member === undefined) throw new RefusalError('not-founded', 'this node belongs to no cluster yet')
+    return this.#member
+  }
+
+  #randomPeer({ detector }: MemberParts): ReplicaId | undefined {
+    const live = detector.livePeers()
+    return live[Math.floor(this.#options.random.next() * live.length)]?.replica
+  }
+
+  #hello(): Answer<'hello'> {
+    const identity = this.#identity
+    return {
+      cluster: identity?.cluster ?? '',
+      replica: identity?.replica ?? '',
+      name: this.#options.self.name,
+      member: this.#unreadiness() === undefined,
+    }
+  }
+
+  #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
+    return sponsor(question, {
+      state: () => this.#committer.state,
+      detector: member.detector,
+      changeMembership: this.#changeMembership,
+      publishToAll: () => this.#rounds.run('publish', member.publishToAll),
+    })
+  }
+
+  #report(): ReplicaReport {
+    const { state } = this.#committer
+    return {
+      name: this.#options.self.name,
+      root: state.tree.root(),
+      totals: state.totals,
+      hotRumors: this.#member?.rumors.hot ?? 0,
+      lastExchangeMs: this.#exchanges.sinceLastMs,
+      ready: this.#unreadiness() === undefined,
+    }
+  }
+
+  #conversing(member: MemberParts): PullContext {
+    return {
+      ask: member.ask,
+      state: () => this.#committer.state,
+      intake: this.#intake,
+      timers: this.#options.timers,
+      publishTo: member.publishTo,
+    }
+  }
+
+  #joining(): JoinContext {
+    const { settings } = this.#options
+    return {
+      ...this.#options,
+      changeMembership: this.#changeMembership,
+      driftMs: settings.driftMs,
+      peerTimeoutMs: settings.peerTimeoutMs,
+      isStopping: () => this.#stopping,
+    }
+  }
+
+  #reporting(): ReportContext {
+    const member = this.#memberOrRefuse()
+    return {
+      ask: member.ask,
+      hash: this.#options.hash,
+      self: () => this.#identity?.replica ?? '',
+      members: () => this.members(),
+      answer: async (name, question) => {
+        await freshTree(this.#committer.state, this.#options.timers)
+        return this.#answerMyself(name, question, member)
+      },
+    }
+  }
+
+  async #answerMyself<Name extends ReportQuestion>(
+    name: Name,
+    question: Question<Name>,
+    { answerers }: MemberParts,
+  ): Promise<Answer<Name>> {
+    const answerer = answerers[name] as (question: Question<Name>, from: ReplicaId) => Promise<Answer<Name>>
+    return answerer(question, this.#identity?.replica ?? '')
+  }
+
+  #noticeRumors(): void {
+    const member = this.#member
+    if (member === undefined) return
+    const question = { takesRumors: !this.#paused.has('rumors') }
+    this.#rounds.run('rumor-notice', async () => {
+      const told = member.detector.livePeers().map(async ({ replica }) => {
+        const { takesRumors } = await member.ask(replica, 'rumor-notice', question)
+        member.rumors.notice(replica, takesRumors)
+      })
+      for (const result of await Promise.allSettled(told)) if (result.status === 'rejected') ignoreAbsence(result.reason)
+    })
+  }
+}
+
+/** Before it has joined, a replica is nobody. */
+const NOBODY: Identity = { cluster: '', replica: '', name: '', stage: 'joining', sponsor: '', incarnation: 0 }

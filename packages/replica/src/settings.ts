@@ -1,0 +1,32 @@
+import { DRIFT_MS_MAX, PEER_FRAME_BYTES_MAX, type DemersOptions } from '@grapevine/core'
+
+/** What an operator may set. Durations in milliseconds. */
+export interface ReplicaSettings {
+  /** Between two exchanges with a random peer, ± 20 %. Shorter finds divergence sooner and costs a root each time. */
+  readonly antiEntropyIntervalMs: number
+  /** Between two vector pulls while nothing is hot. 0 turns pulls off: then the tree alone repairs. */
+  readonly pullIntervalMs: number
+  /** How fast an exchange may move entries, so that foreground traffic comes first. Bytes per second. */
+  readonly repairBytesPerSecond: number
+  readonly driftMs: number
+  readonly peerTimeoutMs: number
+  /** Bytes of entries in one question or answer. */
+  readonly frameBytes: number
+  /** How long a node with data looks for the others before it serves alone. */
+  readonly joinTimeoutMs: number
+  readonly probe: { readonly intervalMs: number; readonly timeoutMs: number; readonly indirectProbes: number }
+  /** `eager`: every live replica at once, see `rumorTargets`. Else a classic variant, in rounds. */
+  readonly rumor: 'eager' | (DemersOptions & { readonly intervalMs: number; readonly fanout: number })
+}
+
+export const DEFAULT_SETTINGS: ReplicaSettings = {
+  antiEntropyIntervalMs: 10_000,
+  pullIntervalMs: 1_000,
+  repairBytesPerSecond: 32 * 1024 * 1024,
+  driftMs: DRIFT_MS_MAX,
+  peerTimeoutMs: 5_000,
+  frameBytes: PEER_FRAME_BYTES_MAX,
+  joinTimeoutMs: 5_000,
+  probe: { intervalMs: 1_000, timeoutMs: 500, indirectProbes: 3 },
+  rumor: 'eager',
+}

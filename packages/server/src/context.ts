@@ -1,0 +1,25 @@
+import type { Clock, Hash, Random } from '@grapevine/core'
+import type { Replica } from '@grapevine/replica'
+import type { Loaded } from './config/load.ts'
+import type { ServerConfig } from './config/options.ts'
+import type { Forwarder } from './forward.ts'
+import type { Guard } from './http/guard.ts'
+import type { ServerLog } from './log.ts'
+import type { ServerMetrics } from './metrics/server-metrics.ts'
+
+/** What the routes work with. */
+export interface ServerContext {
+  readonly replica: Replica
+  readonly loaded: Loaded<ServerConfig>
+  readonly clock: Clock
+  readonly random: Random
+  readonly hash: Hash
+  readonly log: ServerLog
+  readonly metrics: ServerMetrics
+  readonly guard: Guard
+  readonly forwarder: Forwarder
+  /** Whether the process is on its way out. */
+  readonly draining: () => boolean
+  /** Answers that never end by themselves register here, to be ended when the server closes. */
+  readonly streams: Set<{ end(): void }>
+}

@@ -1,0 +1,41 @@
+import type { ReplicaStatus } from '@grapevine/replica'
+import { counterText, gaugeText, type Labels } from './meters.ts'
+
+/** What the replica is at the moment of the scrape. */
+export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
+  const { report, membersByState, paused } = status
+  const oldest = status.oldestTombstoneMs
+  return [
+    gauge('ready', 'Whether the node is ready', Number(status.ready)),
+    gauge('keys', 'Entries with a value', report.totals.values),
+    gauge('bytes', 'Bytes of all entries, tombstones included', report.totals.bytes),
+    gauge('tombstones', 'Deletions that are remembered', report.totals.tombstones),
+    gauge('tombstone_oldest_seconds', 'Age of the oldest tombstone, 0 without any', ageSeconds(oldest, wallMs)),
+    gauge('rumors_hot', 'Entries that are still being spread', report.hotRumors),
+    gauge('parked_entries', 'Entries from the future, waiting for their time', status.parked),
+    gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
+    gauge('local_health', "Lifeguard's multiplier: 0 is healthy", status.localHealth),
+    gauges('members', 'Members by what is thought of them', 'state', membersByState),
+    gauges('divergent_partitions', 'Partitions that differed at the last exchange', 'peer', status.divergentPartitions),
+    gauges('paused', 'What an operator has paused', 'what', {
+      rumors: Number(paused.includes('rumors')),
+      'anti-entropy': Number(paused.includes('anti-entropy')),
+    }),
+    counterText('grapevine_merkle_rebuilds_total', 'Leaves that were recomputed from their rows', [
+      [{}, status.rebuilds],
+    ]),
+  ].join('')
+}
+
+function gauge(name: string, help: string, value: number): string {
+  return gaugeText(`grapevine_${name}`, help, [[{}, value]])
+}
+
+function gauges(name: string, help: string, label: string, values: Readonly<Record<string, number>>): string {
+  const samples = Object.entries(values).map(([key, value]): [Labels, number] => [{ [label]: key }, value])
+  return gaugeText(`grapevine_${name}`, help, samples)
+}
+
+function ageSeconds(sinceMs: number | undefined, wallMs: number): number {
+  return sinceMs === undefined ? 0 : Math.max(0, wallMs - sinceMs) / 1_000
+}

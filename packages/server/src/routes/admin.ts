@@ -1,0 +1,228 @@
+import type {
+  ConfigBody,
+  DiffBody,
+  DivergenceBody,
+  EntryOutlineBody,
+  ExchangeBody,
+  ExchangesBody,
+  InspectBody,
+  InspectReplica,
+  PauseBody,
+} from '@grapevine/contract'
+import {
+  bucketOf,
+  etagOf,
+  hexOf,
+  keyOf,
+  LEAVES,
+  LIST_LIMIT_DEFAULT,
+  LIST_LIMIT_MAX,
+  type EntryOutline,
+} from '@grapevine/core'
+import type { ExchangeReport, KeyOnReplica, Pausable } from '@grapevine/replica'
+import type { FastifyInstance } from 'fastify'
+import { effectiveConfig } from '../config/describe.ts'
+import type { ServerContext } from '../context.ts'
+import { bodyOf } from '../http/body.ts'
+import { keyFields } from '../http/key-fields.ts'
+import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
+import { ProblemError } from '../http/problem.ts'
+import { badQuery, countOf, parseQuery, queryOf } from '../http/query.ts'
+import { jsonFields, notImplemented, route, routeGet, sendJson, unbuilt } from '../http/route.ts'
+import { takeNoQuery } from './cluster.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { findMember } from './members.ts'
+
+/** A partition lies at this depth of the hash tree. */
+const PARTITION_DEPTH = 8
+/** What an operator's request may hold. */
+const BODY_BYTES_MAX = 64 * 1024
+/** Segments before the bucket in `/v1/admin/keys/{bucket}/{key}`. */
+const KEYS_SEGMENTS = 3
+
+/** What the face of the system is made of: whether replicas agree, which keys are not the same, and why. */
+export function registerAdminRoutes(app: FastifyInstance, context: ServerContext): void {
+  registerDivergence(app, context)
+  registerInspection(app, context)
+  registerExchanges(app, context)
+  registerPauses(app, context)
+  routeGet(app, context, '/v1/admin/config', (request, response) => {
+    takeNoQuery(request)
+    const body: ConfigBody = {
+      settings: effectiveConfig(context.loaded).map(({ path, value, source }) => ({
+        path,
+        value,
+        source: `${source.kind} ${source.at}`.trimEnd(),
+      })),
+    }
+    sendJson(response, body)
+  })
+  registerUnbuilt(app, context)
+}
+
+function registerDivergence(app: FastifyInstance, context: ServerContext): void {
+  const { clock, hash, replica } = context
+  routeGet(app, context, '/v1/admin/divergence', async (request, response) => {
+    const query = parseQuery(queryOf(request.url ?? ''), ['depth'])
+    const shift = PARTITION_DEPTH - countOf(query, 'depth', 0, PARTITION_DEPTH, PARTITION_DEPTH)
+    const { converged, replicas, pairs } = await replica.divergence()
+    const body: DivergenceBody = {
+      converged,
+      replicas: replicas.map(({ member, report }) => ({
+        name: member.name,
+        nodeId: member.replica,
+        state: member.state,
+        root: report === undefined ? null : hexOf(report.root),
+        keys: report?.totals.values ?? null,
+        tombstones: report?.totals.tombstones ?? null,
+      })),
+      pairs: pairs.map((pair) => ({
+        ...pair,
+        partitions: [...new Set(pair.partitions.map((partition) => partition >>> shift))],
+      })),
+      unreachable: replicas.filter(({ report }) => report === undefined).map(({ member }) => member.name),
+    }
+    sendJson(response, body)
+  })
+
+  routeGet(app, context, '/v1/admin/diff', async (request, response) => {
+    const query = parseQuery(queryOf(request.url ?? ''), ['with', 'limit', 'cursor'])
+    const other = query.get('with')
+    if (other === undefined || other === '') throw badQuery('Say with which node: ?with=NAME, a node id or a URL.')
+    const member = findMember(replica, other)
+    if (member.isSelf) throw badQuery('A node does not differ from itself: name another one in ?with=.')
+    const limit = countOf(query, 'limit', 1, LIST_LIMIT_MAX, LIST_LIMIT_DEFAULT)
+    const asked = `diff ${member.replica}`
+    const cursor = query.get('cursor')
+    const fromLeaf = cursor === undefined ? 0 : Number(decodeCursor(asked, cursor, hash))
+    if (!(fromLeaf >= 0 && fromLeaf < LEAVES)) throw badQuery('The cursor is not one that this list gave.')
+    const { a, b, keys, nextLeaf } = await replica.diff(member.replica, fromLeaf, limit)
+    const wallMs = clock.wallMs()
+    const body: DiffBody = {
+      a,
+      b,
+      keys: keys.map((key) => ({
+        bucket: bucketOf(key.address),
+        ...keyFields(keyOf(key.address)),
+        a: key.a && outlineBody(key.a, wallMs),
+        b: key.b && outlineBody(key.b, wallMs),
+        newer: key.newer,
+      })),
+      cursor: nextLeaf === undefined || nextLeaf >= LEAVES ? null : encodeCursor(asked, String(nextLeaf), hash),
+    }
+    sendJson(response, body)
+  })
+}
+
+function registerInspection(app: FastifyInstance, context: ServerContext): void {
+  const { clock, replica } = context
+  routeGet(app, context, '/v1/admin/keys/:bucket/*', async (request, response) => {
+    const path = keyPathOf(request.url ?? '', KEYS_SEGMENTS)
+    if (path.key?.endsWith('/explain') === true) throw notImplemented('The explanation of a key', false)
+    const query = parseQuery(path.query, ['key_encoding'])
+    const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
+    const answers = await replica.inspect(address)
+    const wallMs = clock.wallMs()
+    const hashes = new Set(
+      answers.map(({ entry }) => (typeof entry === 'object' && entry !== null ? entry.hash : entry)),
+    )
+    const body: InspectBody = {
+      bucket: bucketOf(address),
+      ...keyFields(keyOf(address)),
+      converged: hashes.size <= 1 && !hashes.has('unreachable') && !hashes.has('corrupt'),
+      replicas: answers.map((answer) => inspectReplica(answer, wallMs)),
+    }
+    sendJson(response, body)
+  })
+}
+
+function registerExchanges(app: FastifyInstance, context: ServerContext): void {
+  const { replica } = context
+  routeGet(app, context, '/v1/admin/anti-entropy', (request, response) => {
+    takeNoQuery(request)
+    const body: ExchangesBody = { exchanges: replica.exchanges().map(exchangeBody) }
+    sendJson(response, body)
+  })
+
+  route(app, context, 'POST', '/v1/admin/anti-entropy', async (request, response) => {
+    takeNoQuery(request)
+    const body = await bodyOf(request, response, BODY_BYTES_MAX)
+    if (body === undefined) return
+    const other = jsonFields(body, ['with']).get('with')
+    if (other !== undefined && typeof other !== 'string')
+      throw new ProblemError('bad_body', 'with must be the name of a node.')
+    const member = other === undefined ? undefined : findMember(replica, other)
+    if (member?.isSelf === true) throw new ProblemError('bad_body', 'with must be another node.')
+    sendJson(response, exchangeBody(await replica.exchange(member?.replica)))
+  })
+}
+
+function registerPauses(app: FastifyInstance, context: ServerContext): void {
+  const { log, replica } = context
+  for (const verb of ['pause', 'resume'] as const) {
+    route(app, context, 'POST', `/v1/admin/${verb}`, async (request, response) => {
+      takeNoQuery(request)
+      const body = await bodyOf(request, response, BODY_BYTES_MAX)
+      if (body === undefined) return
+      for (const what of pausables(jsonFields(body, ['what']).get('what'))) {
+        if (verb === 'pause') replica.pause(what)
+        else replica.resume(what)
+        log.info(`${verb}d`, { what })
+      }
+      const answer: PauseBody = { paused: replica.status().paused }
+      sendJson(response, answer)
+    })
+  }
+}
+
+function pausables(what: unknown): readonly Pausable[] {
+  if (what === 'rumors' || what === 'anti-entropy') return [what]
+  if (what === 'all') return ['rumors', 'anti-entropy']
+  throw new ProblemError('bad_body', 'what must be rumors, anti-entropy or all.')
+}
+
+function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
+  routeGet(app, context, '/v1/admin/divergence/stream', unbuilt('The stream of divergence'))
+  routeGet(app, context, '/v1/admin/proof/:bucket/*', unbuilt('The inclusion proof'))
+  routeGet(app, context, '/v1/admin/tombstones', unbuilt('The report on tombstones'))
+  routeGet(app, context, '/v1/admin/tombstones/explain', unbuilt('The explanation of a purge'))
+  routeGet(app, context, '/v1/admin/tombstones/explain/:bucket/*', unbuilt('The explanation of a purge'))
+  routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
+  route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
+  route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
+  route(app, context, 'POST', '/v1/admin/evict/:node', unbuilt('Evicting a node', true))
+  route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
+  routeGet(app, context, '/v1/buckets/:bucket', unbuilt('The policy of a bucket'))
+  route(app, context, 'PUT', '/v1/buckets/:bucket', unbuilt('The policy of a bucket', true))
+  routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
+}
+
+function exchangeBody(report: ExchangeReport): ExchangeBody {
+  const { atMs, error, partitions: _partitions, ...counts } = report
+  return { ...counts, at: new Date(atMs).toISOString(), ...(error === undefined ? {} : { error }) }
+}
+
+function outlineBody(outline: EntryOutline, wallMs: number): EntryOutlineBody {
+  const { contentType, expiresAtMs, hash, size, tombstone, version } = outline
+  return {
+    etag: etagOf(version),
+    state: tombstone ? 'tombstone' : expiresAtMs !== 0 && expiresAtMs <= wallMs ? 'expired' : 'value',
+    hash: hexOf(hash),
+    size,
+    contentType,
+    ...(expiresAtMs === 0 ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+  }
+}
+
+function inspectReplica({ member, entry }: KeyOnReplica, wallMs: number): InspectReplica {
+  const { name, replica: nodeId, state: memberState } = member
+  if (entry === null) return { name, nodeId, memberState, state: 'nothing' }
+  if (typeof entry === 'string') return { name, nodeId, memberState, state: entry }
+  return {
+    name,
+    nodeId,
+    memberState,
+    ...outlineBody(entry, wallMs),
+    ageMs: Math.round(wallMs - entry.version.hlc.wallMs),
+  }
+}

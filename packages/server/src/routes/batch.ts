@@ -1,0 +1,195 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { BATCH_BYTES_MAX, HEADERS, MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
+import { etagOf, isVisible, type Address, type Entry, type WriteConcern } from '@grapevine/core'
+import type { FastifyInstance } from 'fastify'
+import { Packr } from 'msgpackr'
+import type { ServerContext } from '../context.ts'
+import { bodyOf } from '../http/body.ts'
+import { problemBody, ProblemError, problemFrom, traceIdOf } from '../http/problem.ts'
+import { parseQuery, queryOf } from '../http/query.ts'
+import { refuseUnbuiltHeaders, route } from '../http/route.ts'
+import { parseBatch, type BatchStep } from './batch-request.ts'
+import { memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
+
+/** Bytes of values in one answer. Reads beyond it are asked to come again, instead of filling the memory. */
+const ANSWER_BYTES_MAX = 16 * 1024 * 1024
+
+/** `POST /v1/batch`: many operations in one request, each standing alone. Not a transaction. */
+export function registerBatchRoute(app: FastifyInstance, context: ServerContext): void {
+  const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true })
+  route(app, context, 'POST', '/v1/batch', async (request, response) => {
+    if (!context.forwarder.servesHere) return context.forwarder.forward(request, response)
+    const batch = await receive(request, response, context)
+    if (batch === undefined) return
+    const results: Result[] = []
+    for (const result of runInOrder(batch, traceIdOf(request), context)) results.push(await result)
+    const body = batch.asMsgpack
+      ? packr.pack({ results: results.map(withBytes) })
+      : Buffer.from(JSON.stringify({ results: results.map(withBase64) }))
+    response.writeHead(200, {
+      'content-type': batch.asMsgpack ? MEDIA_TYPES.msgpack : MEDIA_TYPES.json,
+      'content-length': body.length,
+      'cache-control': 'no-store',
+      [HEADERS.servedBy]: context.loaded.config.name,
+    })
+    response.end(body)
+  })
+}
+
+interface Batch {
+  readonly steps: readonly BatchStep[]
+  readonly w: WriteConcern
+  readonly timeoutMs: number
+  readonly asMsgpack: boolean
+}
+
+async function receive(
+  request: IncomingMessage,
+  response: ServerResponse,
+  context: ServerContext,
+): Promise<Batch | undefined> {
+  const { clock, loaded, replica } = context
+  try {
+    parseQuery(queryOf(request.url ?? ''), [])
+    refuseUnbuiltHeaders(request, true)
+    const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+    const body = await bodyOf(request, response, BATCH_BYTES_MAX)
+    if (body === undefined) return undefined
+    const { valueMax, requestTimeout } = loaded.config
+    const { steps, w, timeout } = parseBatch(body, mediaType, { valueMax, wallMs: clock.wallMs() })
+    return {
+      steps,
+      w: writeConcernOf(w, replica, 'bad_body'),
+      timeoutMs: timeoutOf(timeout, requestTimeout, 'bad_body'),
+      asMsgpack: mediaType === MEDIA_TYPES.msgpack,
+    }
+  } catch (error) {
+    // Nothing has been handed to the replica yet.
+    throw problemFrom(error, { outcome: 'not-applied' })
+  }
+}
+
+type Result = BatchResult<Uint8Array>
+
+/**
+ * Starts everything at once, so that all writes share a commit; only operations on one key wait for each other, and
+ * so happen in the order in which they stand.
+ */
+function runInOrder(
+  { steps, w, timeoutMs }: Batch,
+  traceId: string,
+  context: ServerContext,
+): (Result | Promise<Result>)[] {
+  const { replica, log } = context
+  const last = new Map<Address, Promise<Result>>()
+  let answerBytes = 0
+
+  const failed = (error: unknown, isWrite: boolean): Result => {
+    const problem = problemFrom(error, isWrite ? { outcome: 'unknown', members: memberCount(replica) } : {})
+    if (problem.code === 'internal' || problem.code === 'io_error')
+      log.error('batch_operation_failed', { code: problem.code, traceId, error: problem.cause ?? problem })
+    const body = problemBody(problem, traceId)
+    return { status: body.status, problem: body }
+  }
+
+  const read = (address: Address): Result => {
+    try {
+      const held = replica.read(address)
+      if (held === 'corrupt')
+        return failed(
+          new ProblemError('io_error', 'The row of this key fails its checksum.', { retryable: true }),
+          false,
+        )
+      if (held === undefined || held.value === undefined || !isVisible(held, context.clock.wallMs()))
+        return nothingAt(held, traceId)
+      answerBytes += held.value.length
+      if (answerBytes > ANSWER_BYTES_MAX)
+        return failed(
+          new ProblemError(
+            'overloaded',
+            'The values of this batch are too many for one answer: read the rest in another.',
+          ),
+          false,
+        )
+      return {
+        status: 200,
+        etag: etagOf(held.version),
+        value: held.value,
+        contentType: held.contentType,
+        ...expiry(held.expiresAtMs),
+      }
+    } catch (error) {
+      return failed(error, false)
+    }
+  }
+
+  const write = async (step: BatchStep & { readonly kind: 'write' }): Promise<Result> => {
+    try {
+      const { address, value, contentType, expiresAtMs, precondition } = step
+      const result = await replica.write({
+        address,
+        value,
+        contentType,
+        expiresAtMs,
+        w,
+        timeoutMs,
+        ...(precondition === undefined ? {} : { precondition }),
+      })
+      if (result.kind === 'precondition-failed') {
+        const problem = problemBody(
+          new ProblemError('precondition_failed', 'The key does not hold, on this node, what the condition asks for.', {
+            outcome: 'not-applied',
+          }),
+          traceId,
+        )
+        return {
+          status: problem.status,
+          problem,
+          ...(result.held === undefined ? {} : { etag: etagOf(result.held.version) }),
+        }
+      }
+      const { version, acks, members } = result
+      return { status: 204, etag: etagOf(version), acks: { count: acks, of: members }, ...expiry(expiresAtMs) }
+    } catch (error) {
+      return failed(error, true)
+    }
+  }
+
+  return steps.map((step) => {
+    if (step.kind === 'wrong') {
+      const problem = problemBody(step.problem, traceId)
+      return { status: problem.status, problem }
+    }
+    const before = last.get(step.address)
+    if (step.kind === 'get') return before === undefined ? read(step.address) : before.then(() => read(step.address))
+    const result = before === undefined ? write(step) : before.then(() => write(step))
+    last.set(step.address, result)
+    return result
+  })
+}
+
+function nothingAt(held: Entry | undefined, traceId: string): Result {
+  const deleted = held !== undefined && held.value === undefined
+  const problem = problemBody(
+    new ProblemError('not_found', deleted ? 'The value of this key was deleted.' : 'This key has no value.'),
+    traceId,
+  )
+  return { status: 404, problem, ...(deleted ? { etag: etagOf(held.version) } : {}) }
+}
+
+function expiry(expiresAtMs: number): { readonly expiresAt?: string } {
+  return expiresAtMs === 0 ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }
+}
+
+function bufferOf(value: Uint8Array): Buffer {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+}
+
+function withBytes(result: Result): Result {
+  return result.value === undefined ? result : { ...result, value: bufferOf(result.value) }
+}
+
+function withBase64(result: Result): BatchResult {
+  const { value, ...rest } = result
+  return value === undefined ? rest : { ...rest, value: bufferOf(value).toString('base64') }
+}

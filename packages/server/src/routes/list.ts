@@ -1,0 +1,234 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { HEADERS, MEDIA_TYPES, type ListBody, type ListItem } from '@grapevine/contract'
+import {
+  addressOf,
+  etagOf,
+  isVisible,
+  keyOf,
+  LIST_LIMIT_DEFAULT,
+  LIST_LIMIT_MAX,
+  type Address,
+  type ByteString,
+  type Entry,
+  type Range,
+} from '@grapevine/core'
+import type { FastifyInstance } from 'fastify'
+import type { ServerContext } from '../context.ts'
+import { keyFields } from '../http/key-fields.ts'
+import { badKey, decodeBase64UrlKey, decodeBucket, isBase64Url, keyPathOf } from '../http/key-path.ts'
+import { badQuery, countOf, isUtf8Bytes, parseQuery, yesOrNo, type Query } from '../http/query.ts'
+import { refuseUnbuiltHeaders, route, sendJson } from '../http/route.ts'
+import { writeAndWait } from '../http/slow-reader.ts'
+import { Turns } from '../http/turns.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { checkConsistency, timeoutOf } from './parameters.ts'
+
+const QUERY = [
+  'prefix',
+  'start',
+  'end',
+  'limit',
+  'reverse',
+  'cursor',
+  'include',
+  'consistency',
+  'timeout',
+  'key_encoding',
+]
+
+/** Rows that one page may look at, deleted and expired ones included: then it ends early, with a cursor. */
+const PAGE_ROWS_MAX = 20_000
+/** Bytes of values in one page; the one that crosses the line is still in it. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024
+
+/** `GET /v1/kv/{bucket}`: pages of JSON, or everything as NDJSON. */
+export function registerListRoute(app: FastifyInstance, context: ServerContext): void {
+  route(app, context, 'GET', '/v1/kv/:bucket', async (request, response) => {
+    if (!context.forwarder.servesHere) return context.forwarder.forward(request, response)
+    const list = parseList(request, context)
+    if (acceptsLines(request.headers.accept)) await sendLines(list, response, context)
+    else await sendPage(list, response, context)
+  })
+}
+
+interface List {
+  readonly range: Range
+  /** `undefined` for all, which only NDJSON may ask for. */
+  readonly limit: number | undefined
+  readonly withValues: boolean
+  /** All that a cursor of this list belongs to. */
+  readonly asked: string
+}
+
+function parseList(request: IncomingMessage, { hash }: ServerContext): List {
+  const path = keyPathOf(request.url ?? '')
+  const bucket = decodeBucket(path.bucket)
+  const query = parseQuery(path.query, QUERY)
+  refuseUnbuiltHeaders(request, false)
+  checkConsistency(query.get('consistency'))
+  timeoutOf(query.get('timeout'), 0)
+  const include = query.get('include')
+  if (include !== undefined && include !== 'value') throw badQuery('include can only be value.')
+
+  const base64url = isBase64Url(query.get('key_encoding'))
+  const [prefix, start, end] = ['prefix', 'start', 'end'].map((name) => boundOf(query, name, base64url))
+  const reverse = yesOrNo(query, 'reverse')
+  const asked = JSON.stringify([bucket, prefix, start, end, reverse])
+  const limit = countOf(query, 'limit', 1, LIST_LIMIT_MAX, 0)
+
+  let from = addressOf(bucket, later(prefix ?? '', start ?? ''))
+  let below = earlier(endOfPrefix(bucket, prefix ?? ''), end === undefined ? undefined : addressOf(bucket, end))
+  const cursor = query.get('cursor')
+  if (cursor !== undefined) {
+    // The position is the last key that was looked at.
+    const position = addressOf(bucket, decodeCursor(asked, cursor, hash))
+    if (reverse) below = earlier(below, position)
+    else from = later(from, `${position}\0`)
+  }
+  if (below < from) below = from
+  return {
+    range: { from, below, reverse },
+    limit: limit === 0 ? undefined : limit,
+    withValues: include === 'value',
+    asked,
+  }
+}
+
+async function sendPage(
+  { range, limit, withValues, asked }: List,
+  response: ServerResponse,
+  context: ServerContext,
+): Promise<void> {
+  const { clock, hash, loaded, replica } = context
+  const wallMs = clock.wallMs()
+  const items: ListItem[] = []
+  const view = replica.view()
+  let position: ByteString | undefined
+  let corrupt = 0
+  let rows = 0
+  let bytes = 0
+  let more = false
+  const turns = new Turns()
+  try {
+    for await (const row of view.scan(range)) {
+      if (items.length >= (limit ?? LIST_LIMIT_DEFAULT) || bytes >= PAGE_BYTES_MAX || rows >= PAGE_ROWS_MAX) {
+        more = true
+        break
+      }
+      rows++
+      if ('corrupt' in row) {
+        corrupt++
+        position = keyOf(row.corrupt)
+        continue
+      }
+      position = keyOf(row.address)
+      if (isVisible(row, wallMs)) {
+        items.push(itemOf(row, withValues))
+        if (withValues) bytes += row.value?.length ?? 0
+      }
+      if (turns.due) await turns.give()
+    }
+  } finally {
+    await view.close()
+  }
+  const cursor = more && position !== undefined ? encodeCursor(asked, position, hash) : null
+  const body: ListBody = { items, cursor, complete: cursor === null }
+  sendJson(response, body, { [HEADERS.servedBy]: loaded.config.name, ...corruptHeader(corrupt) })
+}
+
+/** One item a line, as fast as the client reads. It sees one moment of the store, however long that takes. */
+async function sendLines(
+  { range, limit, withValues }: List,
+  response: ServerResponse,
+  context: ServerContext,
+): Promise<void> {
+  const { clock, loaded, replica, streams } = context
+  const wallMs = clock.wallMs()
+  const view = replica.view()
+  const stream = { end: () => void response.destroy() }
+  streams.add(stream)
+  let corrupt = 0
+  try {
+    response.writeHead(200, {
+      'content-type': MEDIA_TYPES.ndjson,
+      'cache-control': 'no-store',
+      // How many rows could not be read is known only at the end.
+      trailer: CORRUPT_ROWS,
+      [HEADERS.servedBy]: loaded.config.name,
+    })
+    let sent = 0
+    let lines = ''
+    const turns = new Turns()
+    for await (const row of view.scan(range)) {
+      if (limit !== undefined && sent >= limit) break
+      if ('corrupt' in row) corrupt++
+      else if (isVisible(row, wallMs)) {
+        lines += `${JSON.stringify(itemOf(row, withValues))}\n`
+        sent++
+      }
+      if (lines.length >= CHUNK_CHARACTERS) {
+        if (!(await writeAndWait(response, lines))) return
+        lines = ''
+      }
+      if (turns.due) await turns.give()
+    }
+    response.addTrailers({ [CORRUPT_ROWS]: String(corrupt) })
+    response.end(lines)
+  } finally {
+    streams.delete(stream)
+    await view.close()
+  }
+}
+
+/** Rows in the range that fail their checksum, and so are not listed. */
+const CORRUPT_ROWS = 'Grapevine-Corrupt-Rows'
+const CHUNK_CHARACTERS = 64 * 1024
+
+function corruptHeader(corrupt: number): Readonly<Record<string, string>> {
+  return corrupt === 0 ? {} : { [CORRUPT_ROWS]: String(corrupt) }
+}
+
+function itemOf(entry: Entry, withValue: boolean): ListItem {
+  const { address, version, value, contentType, expiresAtMs } = entry
+  return {
+    ...keyFields(keyOf(address)),
+    etag: etagOf(version),
+    size: value?.length ?? 0,
+    contentType,
+    ...(expiresAtMs === 0 ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+    ...(withValue && value !== undefined
+      ? { value: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
+      : {}),
+  }
+}
+
+function boundOf(query: Query, name: string, base64url: boolean): ByteString | undefined {
+  const text = query.get(name)
+  if (text === undefined || text === '') return undefined
+  if (base64url) return decodeBase64UrlKey(text)
+  if (!isUtf8Bytes(text))
+    throw badKey(`${name} is not valid UTF-8. Any bytes may be given with key_encoding=base64url.`)
+  return text
+}
+
+/** The first address behind all that begin so. */
+function endOfPrefix(bucket: string, prefix: ByteString): Address {
+  let kept = prefix.length
+  while (kept > 0 && prefix.charCodeAt(kept - 1) === 0xff) kept--
+  // A bucket's name is followed by a NUL, so what is behind all of its keys begins with the next byte.
+  if (kept === 0) return `${bucket}\u0001`
+  return addressOf(bucket, prefix.slice(0, kept - 1) + String.fromCharCode(prefix.charCodeAt(kept - 1) + 1))
+}
+
+function later<Text extends string>(a: Text, b: Text): Text {
+  return a > b ? a : b
+}
+
+function earlier(a: Address, b: Address | undefined): Address {
+  return b !== undefined && b < a ? b : a
+}
+
+/** NDJSON only when it is named: whoever takes anything gets a page. */
+function acceptsLines(accept: string | undefined): boolean {
+  return accept?.split(',').some((type) => type.split(';', 1)[0]?.trim() === MEDIA_TYPES.ndjson) ?? false
+}

@@ -1,0 +1,80 @@
+import {
+  formatDuration,
+  MEDIA_TYPES,
+  parseDuration,
+  parseWriteConcern,
+  type ProblemCode,
+  type WriteConcern,
+} from '@grapevine/contract'
+import { CONTENT_TYPE_BYTES_MAX, WALL_MS_MAX } from '@grapevine/core'
+import type { Replica } from '@grapevine/replica'
+import { ProblemError } from '../http/problem.ts'
+import { notImplemented } from '../http/route.ts'
+
+/** Longer than anybody should hold a connection for one answer. */
+export const TIMEOUT_MS_MAX = 60_000
+
+// What requests say in their query and batches in their fields: `code` tells which of them was wrong.
+
+export function timeoutOf(text: string | undefined, otherwiseMs: number, code: ProblemCode = 'bad_query'): number {
+  if (text === undefined) return otherwiseMs
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms >= 1 && ms <= TIMEOUT_MS_MAX) return ms
+  throw new ProblemError(
+    code,
+    `timeout must be a duration from 1ms to ${formatDuration(TIMEOUT_MS_MAX)}, as 500ms or 2s.`,
+  )
+}
+
+/** When a value written now expires: milliseconds since 1970, or 0 for never. */
+export function expiryOf(ttl: string | undefined, wallMs: number, code: ProblemCode = 'bad_query'): number {
+  if (ttl === undefined) return 0
+  const ms = parseDuration(ttl)
+  if (ms !== undefined && ms >= 1 && wallMs + ms <= WALL_MS_MAX) return Math.floor(wallMs) + ms
+  throw new ProblemError(code, 'ttl must be a duration of at least 1ms, as 30s, 15m, 12h or 7d.')
+}
+
+/** @throws {ProblemError} also for more members than there are: no wait would ever help. */
+export function writeConcernOf(
+  text: string | undefined,
+  replica: Replica,
+  code: ProblemCode = 'bad_query',
+): WriteConcern {
+  if (text === undefined || text === '1') return 1
+  const concern = parseWriteConcern(text)
+  if (concern === undefined) throw new ProblemError(code, 'w must be a number of members, quorum or all.')
+  if (typeof concern === 'number') {
+    const members = memberCount(replica)
+    if (concern > members)
+      throw new ProblemError(code, `w=${concern} asks for more members than the cluster has: ${members}.`)
+  }
+  return concern
+}
+
+/** Dead or alive, but not fenced for good. */
+export function memberCount(replica: Replica): number {
+  return replica.members().filter(({ state }) => state !== 'evicted').length
+}
+
+export function checkConsistency(text: string | undefined): void {
+  if (text === undefined || text === 'local') return
+  if (text === 'session' || text === 'quorum' || text === 'all') throw notImplemented(`consistency=${text}`, false)
+  throw new ProblemError('bad_query', 'consistency must be local, session, quorum or all.')
+}
+
+let lastContentType = ''
+
+export function contentTypeOf(text: string | undefined): string {
+  if (text === undefined || text === '') return MEDIA_TYPES.bytes
+  if (text === lastContentType) return text
+  if (text.length > CONTENT_TYPE_BYTES_MAX || !/^[\x20-\x7e]+$/.test(text))
+    throw new ProblemError(
+      'bad_header',
+      `A Content-Type is at most ${CONTENT_TYPE_BYTES_MAX} visible ASCII characters.`,
+      {
+        outcome: 'not-applied',
+      },
+    )
+  lastContentType = text
+  return text
+}

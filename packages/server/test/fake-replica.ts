@@ -1,0 +1,259 @@
+import {
+  etagOf,
+  HybridClock,
+  isMet,
+  sealEntry,
+  type Address,
+  type Entry,
+  type EntryOutline,
+  type Held,
+  type Peer,
+  type Range,
+  type StoreView,
+} from '@grapevine/core'
+import type {
+  DiffPage,
+  DivergenceReport,
+  ExchangeReport,
+  KeyOnReplica,
+  MemberView,
+  Pausable,
+  Replica,
+  ReplicaStatus,
+  WriteRequest,
+  WriteResult,
+} from '@grapevine/replica'
+import { systemHash } from '../src/index.ts'
+
+export const NODE_ID = '00000000000000a1'
+export const OTHER_ID = '00000000000000b2'
+export const CLUSTER_ID = '0123456789abcdef0123456789abcdef'
+
+/** A replica of one process's memory: what the server may ask of one, and no more. */
+export class FakeReplica implements Replica {
+  wallMs = Date.UTC(2026, 0, 1)
+  stage: 'member' | 'joining' = 'member'
+  stopped = false
+  openViews = 0
+  writes = 0
+  /** What the next writes reject with, first to last. */
+  readonly failures: Error[] = []
+  /** What each read throws while it is set. */
+  readFailure: Error | undefined
+  readonly corrupt = new Set<Address>()
+  readonly rows = new Map<Address, Entry>()
+  memberViews: MemberView[] = [
+    memberView('n1', NODE_ID, { isSelf: true, rttMs: undefined }),
+    memberView('n2', OTHER_ID, {}),
+  ]
+  exchangeReports: ExchangeReport[] = []
+  divergenceReport: DivergenceReport | undefined
+  diffPages: DiffPage[] = []
+  readonly diffCalls: (readonly [string, number, number])[] = []
+  readonly #clock = new HybridClock()
+  readonly #paused = new Set<Pausable>()
+  #seq = 0
+
+  status(): ReplicaStatus {
+    const entries = [...this.rows.values()]
+    const values = entries.filter(({ value }) => value !== undefined).length
+    return {
+      identity: {
+        cluster: CLUSTER_ID,
+        replica: NODE_ID,
+        name: 'n1',
+        stage: this.stage,
+        sponsor: '',
+        incarnation: 1,
+      },
+      ready: this.stage === 'member',
+      ...(this.stage === 'member' ? {} : { reason: 'it is joining' }),
+      joined: true,
+      report: {
+        name: 'n1',
+        root: '\u0001'.repeat(32),
+        totals: { values, tombstones: entries.length - values, bytes: 0 },
+        hotRumors: 0,
+        lastExchangeMs: -1,
+        ready: true,
+      },
+      membersByState: { alive: 2, suspect: 0, dead: 0, left: 0 },
+      localHealth: 0,
+      parked: 0,
+      writeQueue: 0,
+      rebuilds: 0,
+      paused: [...this.#paused],
+      divergentPartitions: { n2: 3 },
+      oldestTombstoneMs: undefined,
+    }
+  }
+
+  read(address: Address): Held {
+    if (this.readFailure !== undefined) throw this.readFailure
+    return this.corrupt.has(address) ? 'corrupt' : this.rows.get(address)
+  }
+
+  view(): StoreView {
+    this.openViews++
+    const moment = [...this.rows.values()]
+    const corrupt = [...this.corrupt].map((address) => ({ corrupt: address }))
+    const addressIn = (row: Entry | { corrupt: Address }): Address => ('corrupt' in row ? row.corrupt : row.address)
+    const never = (): never => {
+      throw new Error('the server has no business with this')
+    }
+    return {
+      read: (address) => this.read(address),
+      readMany: never,
+      readByKeyHash: never,
+      leaf: never,
+      missing: never,
+      firstPurgeable: never,
+      scan: async function* ({ from, below, reverse }: Range) {
+        const rows = [...moment, ...corrupt]
+          .filter((row) => addressIn(row) >= from && addressIn(row) < below)
+          .toSorted((a, b) => (addressIn(a) < addressIn(b) ? -1 : 1))
+        for (const row of reverse === true ? rows.toReversed() : rows) {
+          await Promise.resolve()
+          yield row
+        }
+      },
+      close: () => {
+        this.openViews--
+        return Promise.resolve()
+      },
+    }
+  }
+
+  async write(request: WriteRequest): Promise<WriteResult> {
+    await Promise.resolve()
+    this.writes++
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    const held = this.rows.get(request.address)
+    if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
+      return { kind: 'precondition-failed', held }
+    const entry = this.put(request)
+    return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2 }
+  }
+
+  put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {
+    const { address, value, contentType = '', expiresAtMs = 0 } = request
+    const entry = sealEntry(
+      {
+        address,
+        keyHash: systemHash.sha256(Buffer.from(address, 'latin1')),
+        version: { hlc: this.#clock.tick(this.wallMs), replica: NODE_ID },
+        dot: { writer: NODE_ID, seq: ++this.#seq },
+        expiresAtMs,
+        contentType,
+        value,
+      },
+      systemHash,
+    )
+    this.rows.set(address, entry)
+    return entry
+  }
+
+  etagAt(address: Address): string {
+    const entry = this.rows.get(address)
+    return entry === undefined ? '' : `"${etagOf(entry.version)}"`
+  }
+
+  members(): readonly MemberView[] {
+    return this.memberViews
+  }
+
+  livePeers(): readonly Peer[] {
+    return this.memberViews
+      .filter(({ isSelf, state }) => !isSelf && state === 'alive')
+      .map(({ replica, address }) => ({ replica, address }))
+  }
+
+  exchange(withReplica?: string): Promise<ExchangeReport> {
+    const name = this.memberViews.find(({ replica }) => replica === withReplica)?.name ?? 'n2'
+    const report: ExchangeReport = {
+      with: name,
+      atMs: this.wallMs,
+      durationMs: 2,
+      result: 'equal',
+      questions: 1,
+      leaves: 0,
+      partitions: 0,
+      keysIn: 0,
+      keysOut: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+    }
+    this.exchangeReports.unshift(report)
+    return Promise.resolve(report)
+  }
+
+  exchanges(): readonly ExchangeReport[] {
+    return this.exchangeReports
+  }
+
+  divergence(): Promise<DivergenceReport> {
+    const { report } = this.status()
+    return Promise.resolve(
+      this.divergenceReport ?? {
+        converged: true,
+        replicas: this.memberViews.map((member) => ({ member, report: { ...report, name: member.name } })),
+        pairs: [],
+      },
+    )
+  }
+
+  diff(withReplica: string, fromLeaf: number, limit: number): Promise<DiffPage> {
+    this.diffCalls.push([withReplica, fromLeaf, limit])
+    const page = this.diffPages.shift()
+    const root = '0'.repeat(64)
+    return Promise.resolve(page ?? { a: { name: 'n1', root }, b: { name: 'n2', root }, keys: [], nextLeaf: undefined })
+  }
+
+  inspect(address: Address): Promise<readonly KeyOnReplica[]> {
+    const held = this.read(address)
+    return Promise.resolve([
+      { member: memberAt(this.memberViews, 0), entry: typeof held === 'object' ? outlineOf(held) : (held ?? null) },
+      { member: memberAt(this.memberViews, 1), entry: 'unreachable' },
+    ])
+  }
+
+  pause(what: Pausable): void {
+    this.#paused.add(what)
+  }
+
+  resume(what: Pausable): void {
+    this.#paused.delete(what)
+  }
+
+  stop(): Promise<void> {
+    this.stopped = true
+    return Promise.resolve()
+  }
+}
+
+export function memberView(name: string, replica: string, fields: Partial<MemberView>): MemberView {
+  return {
+    replica,
+    name,
+    address: `127.0.0.1:${name === 'n1' ? 7701 : 7711}`,
+    clientUrl: `http://127.0.0.1:${name === 'n1' ? 7700 : 7710}`,
+    zone: '',
+    version: '0.1.0',
+    state: 'alive',
+    incarnation: 1,
+    rttMs: 0.5,
+    isSelf: false,
+    ...fields,
+  }
+}
+
+export function outlineOf({ address, version, hash, expiresAtMs, contentType, value }: Entry): EntryOutline {
+  return { address, version, hash, tombstone: value === undefined, expiresAtMs, contentType, size: value?.length ?? 0 }
+}
+
+function memberAt(members: readonly MemberView[], index: number): MemberView {
+  const member = members[index]
+  if (member === undefined) throw new Error(`there is no member ${index}`)
+  return member
+}

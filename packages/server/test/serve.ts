@@ -1,0 +1,67 @@
+import { Writable } from 'node:stream'
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { onTestFinished } from 'vitest'
+import {
+  buildServer,
+  loadServerConfig,
+  openLog,
+  ServerMetrics,
+  systemHash,
+  systemRandom,
+  type HttpLimits,
+} from '../src/index.ts'
+import { FakeReplica } from './fake-replica.ts'
+
+export interface TestServer {
+  readonly app: FastifyInstance
+  readonly replica: FakeReplica
+  readonly metrics: ServerMetrics
+  /** Lines of the log, parsed. */
+  readonly logged: Record<string, unknown>[]
+  readonly state: { draining: boolean }
+}
+
+export interface TestServerOptions {
+  readonly argv?: readonly string[]
+  readonly limits?: Partial<HttpLimits>
+  readonly replica?: FakeReplica
+}
+
+/** A server on a fake replica, closed when the test ends. */
+export function testServer({ argv = [], limits, replica = new FakeReplica() }: TestServerOptions = {}): TestServer {
+  const loaded = loadServerConfig({ argv: ['--name', 'n1', ...argv], env: {} })
+  const clock = { wallMs: () => replica.wallMs, monotonicMs: () => performance.now() }
+  const metrics = new ServerMetrics(clock)
+  const logged: Record<string, unknown>[] = []
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logged.push(JSON.parse(chunk.toString()) as Record<string, unknown>)
+      done()
+    },
+  })
+  const state = { draining: false }
+  const app = buildServer({
+    replica,
+    loaded,
+    clock,
+    random: systemRandom,
+    hash: systemHash,
+    log: openLog('info', 'n1', sink),
+    metrics,
+    draining: () => state.draining,
+    ...(limits === undefined ? {} : { limits }),
+  })
+  onTestFinished(async () => {
+    app.server.closeAllConnections()
+    await app.close()
+    metrics.close()
+  })
+  return { app, replica, metrics, logged, state }
+}
+
+/** Listens on a port of its own. */
+export async function listening(app: FastifyInstance): Promise<number> {
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return (app.server.address() as AddressInfo).port
+}

@@ -1,0 +1,211 @@
+import {
+  areSeqRanges,
+  ENTRIES_PER_QUESTION_MAX,
+  isAddress,
+  LEAVES,
+  LEAVES_PER_PARTITION,
+  LEAVES_PER_QUESTION_MAX,
+  MEMBERS_MAX,
+  openEnvelope,
+  PARTITIONS,
+  RUMORS_PER_QUESTION_MAX,
+  SEQ_MAX,
+  TREE_NODES_PER_QUESTION_MAX,
+  type Address,
+  type Answer,
+  type Entry,
+  type EntryDigest,
+  type EntryOutline,
+  type Hash,
+  type MemberUpdate,
+  type Partition,
+  type Question,
+  type QuestionName,
+  type ReplicaReport,
+  type Roster,
+  type Totals,
+  type TreeNode,
+  type VectorRows,
+} from '@grapevine/core'
+import {
+  byteString,
+  bytes,
+  clusterId,
+  clusterIdOrNone,
+  count,
+  countOrNone,
+  fields,
+  flag,
+  hlc,
+  id,
+  idOrNone,
+  list,
+  malformed,
+  oneOf,
+  pair,
+  text,
+  version,
+  type Codec,
+} from './fields.ts'
+
+export type MessageCodecs = {
+  readonly [Name in QuestionName]: { readonly question: Codec<Question<Name>>; readonly answer: Codec<Answer<Name>> }
+}
+
+/** The most ranges of one writer, and writers of one partition, that a message may bring: both far above need. */
+const RANGES_MAX = 200_000
+const WRITERS_MAX = 65_535
+/** K and E keep all who ever were members. */
+const ROSTER_MAX = 65_536
+
+/** Every question and answer of {@link Conversations}, field by field. */
+export function messageCodecs(hash: Hash): MessageCodecs {
+  const digest = byteString(32)
+  const shortHash = byteString(8)
+  const partition = count(PARTITIONS - 1)
+  const leaf = count(LEAVES - 1)
+
+  const entry: Codec<Entry> = {
+    encode: ({ envelope }) => envelope,
+    decode: (row) => {
+      const opened = openEnvelope(bytes.decode(row), hash)
+      if (opened === undefined) throw malformed('an entry fails its checksum')
+      return opened
+    },
+  }
+  const entries = list(entry, RUMORS_PER_QUESTION_MAX)
+  const vector: Codec<VectorRows> = {
+    encode: (rows) => rows.map(([writer, ranges]) => [id.encode(writer), ranges]),
+    decode: (row) => list(pair(id, seqRanges), WRITERS_MAX).decode(row),
+  }
+  const vectors: Codec<readonly (readonly [Partition, VectorRows])[]> = list(pair(partition, vector), PARTITIONS)
+  const roster = fields<Roster>({ known: list(id, ROSTER_MAX), evicted: list(id, ROSTER_MAX) })
+  const member = fields<MemberUpdate>({
+    replica: id,
+    name: text(255),
+    address: text(300),
+    clientUrl: text(300),
+    zone: text(255),
+    version: text(64),
+    state: oneOf('alive', 'suspect', 'dead', 'left'),
+    incarnation: count(),
+  })
+  const members = list(member, MEMBERS_MAX)
+  const updates = fields<{ readonly updates: readonly MemberUpdate[] }>({ updates: members })
+  const memberList = fields<{ readonly members: readonly MemberUpdate[] }>({ members })
+  const publication = fields<Question<'publish'>>({ roster, promise: hlc })
+  const totals = fields<Totals>({ values: count(), tombstones: count(), bytes: count() })
+  const report = fields<ReplicaReport>({
+    name: text(255),
+    root: digest,
+    totals,
+    hotRumors: count(),
+    lastExchangeMs: countOrNone,
+    ready: flag,
+  })
+  const treeNode = fields<TreeNode>({ depth: count(16), index: count(LEAVES - 1) })
+  const node: Codec<TreeNode> = {
+    encode: treeNode.encode,
+    decode: (row) => {
+      const decoded = treeNode.decode(row)
+      // Its children four levels down must be in the tree.
+      if (decoded.depth % 4 !== 0 || decoded.depth > 12 || decoded.index >= 2 ** decoded.depth) throw malformed('no node')
+      return decoded
+    },
+  }
+  const entryDigest = fields<EntryDigest>({ keyHash: digest, version, hash: shortHash })
+  const outline = fields<EntryOutline>({
+    address,
+    version,
+    hash: digest,
+    tombstone: flag,
+    expiresAtMs: count(),
+    contentType: text(255),
+    size: count(),
+  })
+  const outlineOrNone: Codec<EntryOutline | 'corrupt' | null> = {
+    encode: (value) => (value === 'corrupt' || value === null ? value : outline.encode(value)),
+    decode: (row) => (row === 'corrupt' || row === null ? row : outline.decode(row)),
+  }
+  const nothing = fields<Record<never, never>>({})
+  const indexes = list(count(RUMORS_PER_QUESTION_MAX - 1), RUMORS_PER_QUESTION_MAX)
+  const takesRumors = fields<Question<'rumor-notice'>>({ takesRumors: flag })
+
+  return {
+    hello: {
+      question: nothing,
+      answer: fields<Answer<'hello'>>({ cluster: clusterIdOrNone, replica: idOrNone, name: text(255), member: flag }),
+    },
+    join: {
+      question: fields<Question<'join'>>({ joiner: member, rebuild: flag }),
+      answer: fields<Answer<'join'>>({ cluster: clusterId, sponsor: id, roster, clock: hlc, members }),
+    },
+    publish: { question: publication, answer: publication },
+    rumors: {
+      question: fields<Question<'rumors'>>({ entries, hops: count(64) }),
+      answer: fields<Answer<'rumors'>>({ known: indexes, lacking: indexes }),
+    },
+    'rumor-notice': { question: takesRumors, answer: takesRumors },
+    'hot-rumors': { question: nothing, answer: fields<Answer<'hot-rumors'>>({ entries }) },
+    'vector-hash': {
+      question: fields<Question<'vector-hash'>>({ vector: shortHash, roster: shortHash }),
+      answer: fields<Answer<'vector-hash'>>({ sameRoster: flag, partitions: list(shortHash, PARTITIONS), root: digest }),
+    },
+    'missed-entries': {
+      question: fields<Question<'missed-entries'>>({ vectors }),
+      answer: fields<Answer<'missed-entries'>>({ entries, claims: vectors, clock: hlc }),
+    },
+    'tree-nodes': {
+      question: fields<Question<'tree-nodes'>>({ root: digest, nodes: list(node, TREE_NODES_PER_QUESTION_MAX) }),
+      answer: fields<Answer<'tree-nodes'>>({ children: list(list(shortHash, 16), TREE_NODES_PER_QUESTION_MAX) }),
+    },
+    'leaf-entries': {
+      question: fields<Question<'leaf-entries'>>({ leaves: list(leaf, LEAVES_PER_QUESTION_MAX) }),
+      answer: fields<Answer<'leaf-entries'>>({
+        // One leaf comes as a whole, however many entries share it.
+        leaves: list(list(entryDigest, Number.MAX_SAFE_INTEGER), LEAVES_PER_QUESTION_MAX),
+      }),
+    },
+    'swap-entries': {
+      question: fields<Question<'swap-entries'>>({ entries, want: list(digest, ENTRIES_PER_QUESTION_MAX) }),
+      answer: fields<Answer<'swap-entries'>>({ entries, taken: count() }),
+    },
+    probe: { question: updates, answer: updates },
+    'indirect-probe': {
+      question: fields<Question<'indirect-probe'>>({ target: id, updates: members }),
+      answer: fields<Answer<'indirect-probe'>>({ reached: flag, updates: members }),
+    },
+    gossip: { question: updates, answer: updates },
+    'push-pull': { question: memberList, answer: memberList },
+    report: {
+      question: fields<Question<'report'>>({ partitions: list(partition, PARTITIONS) }),
+      answer: fields<Answer<'report'>>({
+        report,
+        partitions: list(shortHash, PARTITIONS),
+        leaves: list(list(shortHash, LEAVES_PER_PARTITION), PARTITIONS),
+      }),
+    },
+    inspect: {
+      question: fields<Question<'inspect'>>({ keyHashes: list(digest, ENTRIES_PER_QUESTION_MAX) }),
+      answer: fields<Answer<'inspect'>>({ entries: list(outlineOrNone, ENTRIES_PER_QUESTION_MAX) }),
+    },
+  }
+}
+
+const seqRanges: Codec<readonly number[]> = {
+  encode: (ranges) => ranges,
+  decode: (row) => {
+    const ranges = list(count(SEQ_MAX), RANGES_MAX).decode(row)
+    if (!areSeqRanges(ranges)) throw malformed('ranges out of order')
+    return ranges
+  },
+}
+
+const address: Codec<Address> = {
+  encode: byteString(0, Number.MAX_SAFE_INTEGER).encode,
+  decode: (row) => {
+    const decoded = byteString(3, 2_048).decode(row)
+    if (!isAddress(decoded)) throw malformed('not an address')
+    return decoded
+  },
+}
