@@ -5,6 +5,9 @@ const source = {
   ssr: { resolve: { conditions: ['@grapevine/source'] } },
 }
 
+/** Real processes run what was built. */
+const globalSetup = ['test/support/build.ts']
+
 export default defineConfig({
   test: {
     projects: [
@@ -13,7 +16,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'],
+          include: ['test/cluster/**/*.test.ts'], globalSetup,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
@@ -23,7 +26,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'chaos',
-          include: ['test/chaos/**/*.test.ts'],
+          include: ['test/chaos/**/*.test.ts'], globalSetup,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

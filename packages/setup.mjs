@@ -38,9 +38,9 @@ function isStale() {
   return statSync(join(top, 'pnpm-lock.yaml')).mtimeMs > statSync(installed).mtimeMs
 }
 
-function run(file, args, message) {
+function run(file, parameters, message) {
   if (message !== undefined) process.stderr.write(`grapevine: ${message}\n`)
-  const { status, error } = spawnSync(file, args, { cwd: top, env, stdio: ['ignore', 2, 2], shell: windows })
+  const { status, error } = spawnSync(file, parameters, { cwd: top, env, stdio: ['ignore', 2, 2], shell: windows })
   if (error !== undefined) throw error
   if (status !== 0) process.exit(status ?? 1)
 }

@@ -3,7 +3,6 @@ import {
   BATCH_OPS_MAX,
   decodeBase64,
   encodeBase64,
-  formatDuration,
   keyFieldsOf,
   type Acks,
   type BatchBody,
@@ -16,6 +15,7 @@ import { checkTtl } from './bucket.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import { errorOfProblem, GrapevineError } from './grapevine-error.ts'
 import { bytesOfKey, checkBucket, type Key } from './key.ts'
+import { nodeTimeout } from './node-timeout.ts'
 
 export interface BatchOptions extends CallOptions {
   /** Of every write in it. */
@@ -106,7 +106,7 @@ async function sendOne(
   connection: Connection,
 ): Promise<BatchOutcome[]> {
   const ms = timeoutMs ?? connection.timeoutMs
-  const request: BatchRequest = { ops, ...(w !== undefined && { w }), timeout: formatDuration(ms * 0.9) }
+  const request: BatchRequest = { ops, ...(w !== undefined && { w }), timeout: nodeTimeout(ms) }
   const safe = ops.every((op) => op.op === 'get')
   try {
     const { results } = await connection.requestJson<BatchBody>('/v1/batch', { json: request, safe, timeoutMs, signal })

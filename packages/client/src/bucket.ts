@@ -13,10 +13,8 @@ import type { CallOptions, Connection } from './connection.ts'
 import type { Answer } from './contact.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { bytesOfKey, type Key } from './key.ts'
+import { nodeTimeout } from './node-timeout.ts'
 import { listEntries, type ListedEntry, type ListOptions } from './list.ts'
-
-/** The node is to answer a little before we stop listening, so that we hear of the acknowledgements that came. */
-const SERVER_SHARE_OF_TIME = 0.9
 
 export interface WriteOptions extends CallOptions {
   /** How many members must hold it durably before it counts as done. Default 1: the node that is asked. */
@@ -123,7 +121,7 @@ export class Bucket<Value> {
     ttl: string | number | undefined,
   ): Promise<Receipt> {
     const timeoutMs = options.timeoutMs ?? this.#connection.timeoutMs
-    const query = new URLSearchParams({ timeout: formatDuration(timeoutMs * SERVER_SHARE_OF_TIME) })
+    const query = new URLSearchParams({ timeout: nodeTimeout(timeoutMs) })
     if (options.w !== undefined) query.set('w', String(options.w))
     if (ttl !== undefined) query.set('ttl', checkTtl(ttl))
     if (options.ifMatch !== undefined) headers['if-match'] = quoteEtag(options.ifMatch)

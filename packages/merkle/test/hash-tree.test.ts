@@ -5,7 +5,7 @@ import { hash as nodeHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { addDigest, differingChildren, entryDigest, estimateKeys, HashTree, subtractDigest } from '../src/index.ts'
 
-const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'latin1') }
+const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 interface Held {
   readonly keyHash: Digest

@@ -42,7 +42,11 @@ export class ClassicRumors implements RumorMonger {
     this.#eager = new EagerRumors(context)
     this.#mill = new RumorMill(options, random)
     this.#rounds = new Rounds(context)
-    this.#rounds.every('rumor', () => options.intervalMs, async () => this.#round())
+    this.#rounds.every(
+      'rumor',
+      () => options.intervalMs,
+      async () => this.#round(),
+    )
   }
 
   get hot(): number {

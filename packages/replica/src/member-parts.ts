@@ -75,7 +75,9 @@ export function assembleMember(context: MemberContext): MemberParts {
     measures,
     log,
     probe: settings.probe,
-    onChange: ({ kind, member }) => log.info('member-changed', { change: kind, member: member.name, state: member.state }),
+    onChange: ({ kind, member }) => {
+      if (kind === 'refute') void noteIncarnation(member.incarnation).catch(() => {})
+    },
   })
   const spreading: RumorContext = {
     ask,
@@ -94,6 +96,11 @@ export function assembleMember(context: MemberContext): MemberParts {
           log,
           takeIn: (entries, from) => intake.takeIn({ entries, source: 'rumor', from }),
         })
+
+  /** Best effort: a start raises it anyway, and whatever is still said of us then is refuted. */
+  function noteIncarnation(incarnation: number): Promise<void> {
+    return changeMembership(({ identity: now }) => (now === undefined ? {} : { identity: { ...now, incarnation } }))
+  }
 
   async function learnRoster(roster: Roster): Promise<void> {
     if (mergeRosters(state().roster, roster) === state().roster) return

@@ -203,10 +203,10 @@ export class RunningReplica implements Replica {
     name: Name,
     question: Question<Name>,
   ): Promise<Answer<Name>> {
-    // TypeScript does not follow a generic name through a table, hence the casts at this one place.
-    if (name === 'hello') return this.#hello() as Answer<Name>
+    if (name === 'hello') return this.#hello()
     const member = this.#memberOrRefuse()
-    if (name === 'join') return (await this.#sponsor(question as Question<'join'>, member)) as Answer<Name>
+    // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
+    if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
     const answerer = member.answerers[name as Exclude<QuestionName, 'hello' | 'join'>] as (

@@ -4,7 +4,6 @@ import {
   RefusalError,
   UnreachableError,
   type Address,
-  type Answer,
   type Entry,
   type Hash,
   type Log,
@@ -22,7 +21,7 @@ import { hash as nodeHash } from 'node:crypto'
 import { DEFAULT_SETTINGS, RunningReplica, type ReplicaOptions, type ReplicaSettings, type WriteResult } from '../src/index.ts'
 import { VirtualTime } from './virtual-time.ts'
 
-export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'latin1') }
+export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 /** One asked question, as it went over the network. */
 export interface Asked {
@@ -91,7 +90,7 @@ export class SmallCluster {
       hash: sha256,
       openDatabase: async () => {
         await machine.db.open()
-        return machine.db as unknown as Database
+        return machine.db as Database
       },
     })
     const process = { crashed: false } as Process & { replica: RunningReplica }
@@ -207,9 +206,9 @@ export class SmallCluster {
         const full = { ...received.header, name }
         const refusal = answerer.replica.judge(full)
         if (refusal !== undefined) throw new RefusalError(refusal, `${to} refuses ${name}: ${refusal}`)
-        const answer = await answerer.replica.answer(full, name, received.body() as Question<Name>)
+        const answer = await answerer.replica.answer(full, name, received.body())
         await this.#travel(asker, answerer)
-        return codec.decodeAnswer(codec.encodeAnswer(header, name, answer), name, () => {}) as Answer<Name>
+        return codec.decodeAnswer(codec.encodeAnswer(header, name, answer), name, () => {})
       },
     }
   }
@@ -233,7 +232,7 @@ export function valueOf(held: Entry | 'corrupt' | undefined): string | null | un
 
 function newMachine(name: string): Machine {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
-  return { name, address: `${name}:7701`, db, replica: undefined, fatal: [] }
+  return { name, address: `${name}:7701`, db, process: undefined, fatal: [] }
 }
 
 const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} }

@@ -9,6 +9,7 @@ import type { ServerContext } from './context.ts'
 import { Forwarder } from './forward.ts'
 import { answerClientError } from './http/client-error.ts'
 import { Guard } from './http/guard.ts'
+import { OpenStreams } from './http/open-streams.ts'
 import { ProblemError } from './http/problem.ts'
 import { answerFailure } from './http/route.ts'
 import type { ServerLog } from './log.ts'
@@ -58,7 +59,7 @@ const HEADER_BYTES_MAX = 16 * 1024
 export function buildServer(options: ServerOptions): FastifyInstance {
   const limits = { ...LIMITS, ...options.limits }
   const { loaded, replica } = options
-  const streams = new Set<{ end(): void }>()
+  const streams = new OpenStreams()
   const bodyMax = Math.max(loaded.config.valueMax, BATCH_BYTES_MAX)
   const context: ServerContext = {
     ...options,
@@ -125,10 +126,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     app.server.emit('request', request, response)
   })
   // An answer without end would keep the server from closing.
-  app.addHook('preClose', (done) => {
-    for (const stream of streams) stream.end()
-    done()
-  })
+  app.addHook('preClose', () => streams.close())
   app.addHook('onClose', () => context.forwarder.close())
   return app
 }

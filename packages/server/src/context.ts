@@ -4,6 +4,7 @@ import type { Loaded } from './config/load.ts'
 import type { ServerConfig } from './config/options.ts'
 import type { Forwarder } from './forward.ts'
 import type { Guard } from './http/guard.ts'
+import type { OpenStreams } from './http/open-streams.ts'
 import type { ServerLog } from './log.ts'
 import type { ServerMetrics } from './metrics/server-metrics.ts'
 
@@ -20,6 +21,5 @@ export interface ServerContext {
   readonly forwarder: Forwarder
   /** Whether the process is on its way out. */
   readonly draining: () => boolean
-  /** Answers that never end by themselves register here, to be ended when the server closes. */
-  readonly streams: Set<{ end(): void }>
+  readonly streams: OpenStreams
 }

@@ -1,4 +1,12 @@
-import { PEER_FRAME_BYTES_MAX, type Clock, type Hash, type Log, type Measures, type Random, type Timers } from '@grapevine/core'
+import {
+  PEER_FRAME_BYTES_MAX,
+  type Clock,
+  type Hash,
+  type Log,
+  type Measures,
+  type Random,
+  type Timers,
+} from '@grapevine/core'
 import { DEFAULT_SETTINGS, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
 import { openStore, setAside } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'

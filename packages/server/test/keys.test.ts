@@ -1,6 +1,7 @@
 import { addressOf, byteStringOf, StoreError, WriteError } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
-import { testServer } from './serve.ts'
+import { send } from './send.ts'
+import { listening, testServer } from './serve.ts'
 
 const latin1 = (bytes: readonly number[]): string => byteStringOf(Uint8Array.from(bytes))
 
@@ -27,7 +28,7 @@ describe('a value', () => {
     expect(got.headers).toMatchObject({
       etag: put.headers.etag,
       'content-type': 'image/png; x=1',
-      'content-length': 4,
+      'content-length': '4',
       'grapevine-served-by': 'n1',
       'cache-control': 'no-cache',
     })
@@ -35,7 +36,7 @@ describe('a value', () => {
     const head = await app.inject({ method: 'HEAD', url: '/v1/kv/carts/42' })
     expect(head.statusCode).toBe(200)
     expect(head.rawPayload).toHaveLength(0)
-    expect(head.headers).toMatchObject({ etag: put.headers.etag, 'content-length': 4 })
+    expect(head.headers).toMatchObject({ etag: put.headers.etag, 'content-length': '4' })
   })
 
   it('may be empty, and has a type also when nobody said one', async () => {
@@ -43,7 +44,7 @@ describe('a value', () => {
     expect((await app.inject({ method: 'PUT', url: '/v1/kv/b/empty' })).statusCode).toBe(204)
     const got = await app.inject('/v1/kv/b/empty')
     expect(got.statusCode).toBe(200)
-    expect(got.headers).toMatchObject({ 'content-type': 'application/octet-stream', 'content-length': 0 })
+    expect(got.headers).toMatchObject({ 'content-type': 'application/octet-stream', 'content-length': '0' })
   })
 
   it('is never parsed: a type says what it is for readers, not for us', async () => {
@@ -151,10 +152,11 @@ describe('keys are bytes', () => {
   ]
   it.each(good)('%s', async (_name, path, key) => {
     const { app, replica } = testServer()
-    const put = await app.inject({ method: 'PUT', url: `/v1/kv/b/${path}`, payload: 'v' })
-    expect(put.statusCode).toBe(204)
+    const port = await listening(app)
+    const put = await send(port, 'PUT', `/v1/kv/b/${path}`, { body: 'v' })
+    expect(put.status).toBe(204)
     expect([...replica.rows.keys()]).toEqual([addressOf('b', key)])
-    expect((await app.inject(`/v1/kv/b/${path}`)).body).toBe('v')
+    expect((await send(port, 'GET', `/v1/kv/b/${path}`)).body.toString()).toBe('v')
   })
 
   const bad: readonly (readonly [name: string, path: string])[] = [
@@ -175,15 +177,17 @@ describe('keys are bytes', () => {
   ]
   it.each(bad)('refuses %s', async (_name, path) => {
     const { app, replica } = testServer()
-    for (const method of ['PUT', 'DELETE'] as const) {
-      const answer = await app.inject({ method, url: `/v1/kv/b/${path}` })
-      expect(answer.statusCode).toBe(400)
+    const port = await listening(app)
+    for (const method of ['PUT', 'DELETE']) {
+      const answer = await send(port, method, `/v1/kv/b/${path}`)
+      expect(answer.status).toBe(400)
       expect(answer.headers['content-type']).toBe('application/problem+json')
-      expect(answer.json()).toMatchObject({ code: 'bad_key', outcome: 'not-applied', retryable: false })
+      const problem: unknown = JSON.parse(answer.body.toString())
+      expect(problem).toMatchObject({ code: 'bad_key', outcome: 'not-applied', retryable: false })
     }
-    const read = await app.inject(`/v1/kv/b/${path}`)
-    expect(read.json()).toMatchObject({ code: 'bad_key', status: 400 })
-    expect(read.json()).not.toHaveProperty('outcome')
+    const read: unknown = JSON.parse((await send(port, 'GET', `/v1/kv/b/${path}`)).body.toString())
+    expect(read).toMatchObject({ code: 'bad_key', status: 400 })
+    expect(read).not.toHaveProperty('outcome')
     expect(replica.rows.size).toBe(0)
   })
 
@@ -191,9 +195,9 @@ describe('keys are bytes', () => {
     'refuses the bucket %s',
     async (bucket) => {
       const { app } = testServer()
-      const answer = await app.inject({ method: 'PUT', url: `/v1/kv/${bucket}/k` })
-      expect(answer.statusCode).toBe(400)
-      expect(['bad_bucket', 'bad_key']).toContain(answer.json<{ code: string }>().code)
+      const answer = await send(await listening(app), 'PUT', `/v1/kv/${bucket}/k`)
+      expect(answer.status).toBe(400)
+      expect(answer.body.toString()).toMatch(/"code":"bad_(bucket|key)"/)
     },
   )
 

@@ -90,21 +90,23 @@ export class LevelView implements StoreView {
   }
 
   async *scan({ from, below, reverse }: Range): AsyncGenerator<Entry | CorruptRow> {
-    const rows = this.#db.iterator({
+    // The last two are classic-level's own; other databases do without them.
+    const options = {
       gte: entryRow(from),
       lt: entryRow(below),
       reverse: reverse === true,
+      ...this.#reading(),
       fillCache: false,
       highWaterMarkBytes: PAGE_BYTES,
-      ...this.#reading(),
-    } as object) as ReturnType<Database['iterator']>
+    }
+    const rows = this.#db.iterator(options)
     try {
       for (;;) {
         const page = await rows.nextv(PAGE_ROWS)
         if (page.length === 0) return
         for (const [name, row] of page) {
-          const address = addressOfEntryRow(name as Buffer)
-          const held = heldIn(row as Buffer, address, this.#hash)
+          const address = addressOfEntryRow(name)
+          const held = heldIn(row, address, this.#hash)
           yield typeof held === 'object' ? held : { corrupt: address }
         }
       }

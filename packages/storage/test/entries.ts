@@ -10,7 +10,7 @@ import {
 } from '@grapevine/core'
 import { hash as nodeHash } from 'node:crypto'
 
-export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'latin1') }
+export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 export interface EntryParts {
   readonly key: string

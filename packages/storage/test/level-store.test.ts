@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LevelStore, openStore, setAside, type Database } from '../src/index.ts'
 import { batchOf, entryOf, sha256 } from './entries.ts'
-import { testStore } from './store-suite.ts'
+import { collect, testStore } from './store-suite.ts'
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -28,7 +28,7 @@ async function openOnDisk(directory: string): Promise<LevelStore> {
 async function openInMemory(db: MemoryLevel<Buffer, Buffer>): Promise<LevelStore> {
   const openDatabase = async (): Promise<Database> => {
     await db.open()
-    return db as unknown as Database
+    return db as Database
   }
   return LevelStore.open({ openDatabase, hash: sha256 })
 }
@@ -126,7 +126,7 @@ describe('damage', () => {
     await store.commit(batchOf([{ after: entry }]))
     await db.put(Buffer.from(`e${entry.address}`, 'latin1'), Buffer.from('nonsense'))
     const view = store.view()
-    expect(await Array.fromAsync(view.scan({ from: 'things\0', below: 'things\u0001' }))).toEqual([
+    expect(await collect(view.scan({ from: 'things\0', below: 'things\u0001' }))).toEqual([
       { corrupt: entry.address },
     ])
     expect(await view.leaf((entry.keyHash.charCodeAt(0) << 8) | entry.keyHash.charCodeAt(1))).toEqual({

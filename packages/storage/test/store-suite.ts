@@ -109,7 +109,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       const vector = VersionVector.of([[WRITER, [1, 300]]])
       for (let seq = 302; seq <= 600; seq += 2) vector.add({ writer: WRITER, seq })
       await during(store.view(), async (view) => {
-        const found = await Array.fromAsync(view.missing(partition, vector))
+        const found = await collect(view.missing(partition, vector))
         const expected = entries.filter(({ dot }) => dot.seq > 300 && dot.seq % 2 === 1)
         expect(found.map((row) => 'dot' in row && row.dot.seq)).toEqual(expected.map(({ dot }) => dot.seq))
       })
@@ -122,7 +122,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       await store.commit(batchOf([{ after: first }]))
       await store.commit(batchOf([{ after: second, before: first }]))
       await during(store.view(), async (view) => {
-        const found = await Array.fromAsync(view.missing(partitionOf(first.keyHash), new VersionVector()))
+        const found = await collect(view.missing(partitionOf(first.keyHash), new VersionVector()))
         expect(found).toMatchObject([{ dot: { seq: 2 } }])
         expect(await view.firstPurgeable()).toEqual(second.version.hlc)
       })
@@ -134,8 +134,8 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       await store.commit(batchOf(keys.map((key, index) => ({ after: entryOf({ key, wallMs: 1, seq: index + 1, value: key }) }))))
       const range = { from: 'things\0b', below: 'things\0c' }
       await during(store.view(), async (view) => {
-        expect((await Array.fromAsync(view.scan(range))).map(keyOf)).toEqual(['b', 'b\0', 'b\u00ff'])
-        expect((await Array.fromAsync(view.scan({ ...range, reverse: true }))).map(keyOf)).toEqual(['b\u00ff', 'b\0', 'b'])
+        expect((await collect(view.scan(range))).map(keyOf)).toEqual(['b', 'b\0', 'b\u00ff'])
+        expect((await collect(view.scan({ ...range, reverse: true }))).map(keyOf)).toEqual(['b\u00ff', 'b\0', 'b'])
       })
     })
 
@@ -147,13 +147,19 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         await store.commit(batchOf([{ after: entryOf({ key: 'a', wallMs: 2, seq: 2, value: 'two' }), before: first }]))
         await store.commit(batchOf([{ after: entryOf({ key: 'b', wallMs: 3, seq: 3, value: 'three' }) }]))
         expect(view.read(first.address)).toMatchObject({ dot: { seq: 1 } })
-        expect(await Array.fromAsync(view.scan({ from: 'things\0', below: 'things\u0001' }))).toHaveLength(1)
-        expect(await Array.fromAsync(view.missing(partitionOf(first.keyHash), new VersionVector()))).toMatchObject([
+        expect(await collect(view.scan({ from: 'things\0', below: 'things\u0001' }))).toHaveLength(1)
+        expect(await collect(view.missing(partitionOf(first.keyHash), new VersionVector()))).toMatchObject([
           { dot: { seq: 1 } },
         ])
       })
     })
   })
+}
+
+export async function collect<T>(rows: AsyncIterable<T>): Promise<T[]> {
+  const collected: T[] = []
+  for await (const row of rows) collected.push(row)
+  return collected
 }
 
 function inOnePartition(count: number): Entry[] {

@@ -13,9 +13,9 @@ import {
 
 /** One part of a message: to what msgpack knows, and back with every doubt. */
 export interface Codec<T> {
-  encode(value: T): unknown
+  readonly encode: (value: T) => unknown
   /** @throws {MalformedMessageError} for anything that `encode` would not have made. */
-  decode(row: unknown): T
+  readonly decode: (row: unknown) => T
 }
 
 export function malformed(what: string): MalformedMessageError {

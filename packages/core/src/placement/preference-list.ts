@@ -25,7 +25,7 @@ export function preferenceList(
   replicationFactor: ReplicationFactor,
   hash: Hash,
 ): ReplicaId[] {
-  const ranked = members.map((member) => ({ ...member, score: scoreOf(member, partition, hash) })).sort(bestFirst)
+  const ranked = members.map((member) => ({ ...member, score: scoreOf(member, partition, hash) })).toSorted(bestFirst)
   if (replicationFactor === 'all') return ranked.map(({ replica }) => replica)
   const zones = new Set<string>()
   const bestOfZone: ReplicaId[] = []

@@ -3,7 +3,7 @@ import { hash as nodeHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { PARTITIONS, preferenceList, type Hash, type PlacementMember, type ReplicaId } from '../../src/index.ts'
 
-const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'latin1') }
+const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 const anyMember = fc.record({
   replica: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((id) => id.toString(16).padStart(16, '0')),

@@ -52,7 +52,12 @@ function kindOf(error: ParserError): readonly [ProblemCode, string] {
   }
 }
 
+/** With a line of this length a URL is what took the room, and no header. */
+const LONG_LINE = 15 * 1024
+
 /** The limit was reached in the very first line. */
 function isWithinUrl(packet: unknown): boolean {
-  return Buffer.isBuffer(packet) && /^[A-Z]{3,7} /.test(packet.toString('latin1', 0, 8)) && !packet.includes('\n')
+  if (!Buffer.isBuffer(packet) || !/^[A-Z]{3,7} /.test(packet.toString('latin1', 0, 8))) return false
+  const end = packet.indexOf('\n')
+  return end < 0 || end > LONG_LINE
 }

@@ -145,8 +145,7 @@ async function sendLines(
   const { clock, loaded, replica, streams } = context
   const wallMs = clock.wallMs()
   const view = replica.view()
-  const stream = { end: () => void response.destroy() }
-  streams.add(stream)
+  const release = streams.open(() => response.destroy())
   let corrupt = 0
   try {
     response.writeHead(200, {
@@ -175,8 +174,8 @@ async function sendLines(
     response.addTrailers({ [CORRUPT_ROWS]: String(corrupt) })
     response.end(lines)
   } finally {
-    streams.delete(stream)
     await view.close()
+    release()
   }
 }
 

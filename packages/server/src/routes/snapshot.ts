@@ -29,8 +29,7 @@ async function sendSnapshot(
   const writer = new SnapshotWriter()
   const takenAt = new Date(clock.wallMs()).toISOString()
   const view = replica.view()
-  const stream = { end: () => void response.destroy() }
-  streams.add(stream)
+  const release = streams.open(() => response.destroy())
   try {
     response.writeHead(200, {
       'content-type': MEDIA_TYPES.snapshot,
@@ -59,7 +58,7 @@ async function sendSnapshot(
     chunks.push(writer.end(corrupt))
     response.end(Buffer.concat(chunks))
   } finally {
-    streams.delete(stream)
     await view.close()
+    release()
   }
 }
