@@ -32,18 +32,18 @@ export class HashTree {
   readonly #sums: Uint8Array
   readonly #hashes: Uint8Array = new Uint8Array(NODES * HASH_BYTES)
   readonly #leafInput: Uint8Array = new Uint8Array(1 + SUM_BYTES)
-  /** One bit a leaf would be smaller, but a list of them is what gets rehashed. */
-  readonly #stale = new Set<Leaf>()
+  /** One byte a leaf, 1 when it is stale. Leaves are rehashed in their order, so that neighbours share what is above. */
+  readonly #stale: Uint8Array = new Uint8Array(LEAVES).fill(1)
+  #staleLeaves = LEAVES
 
   /** @param sums 65,536 sums of 32 bytes, which the tree keeps and changes. */
   constructor(hash: Hash, sums: Uint8Array = new Uint8Array(LEAVES * SUM_BYTES)) {
     this.#hash = hash
     this.#sums = sums
-    for (let leaf = 0; leaf < LEAVES; leaf++) this.#stale.add(leaf)
   }
 
   get isStale(): boolean {
-    return this.#stale.size > 0
+    return this.#staleLeaves > 0
   }
 
   sum(leaf: Leaf): Uint8Array {
@@ -52,7 +52,8 @@ export class HashTree {
 
   setSum(leaf: Leaf, sum: Uint8Array): void {
     this.#sums.set(sum, leaf * SUM_BYTES)
-    this.#stale.add(leaf)
+    if (this.#stale[leaf] === 0) this.#staleLeaves++
+    this.#stale[leaf] = 1
   }
 
   /** A copy of the 256 sums of a partition. */
@@ -70,9 +71,7 @@ export class HashTree {
     let level = this.#takeStale(leavesMax)
     for (const node of level) this.#rehashLeaf(node - LEAVES)
     while (level.length > 0 && level[0] !== ROOT) {
-      const parents = new Set<number>()
-      for (const node of level) parents.add(node >>> 1)
-      level = [...parents]
+      level = parentsOf(level)
       for (const parent of level) this.#rehashInner(parent)
     }
     return this.isStale
@@ -112,14 +111,16 @@ export class HashTree {
     return this.#hashes.subarray(node * HASH_BYTES, node * HASH_BYTES + bytes)
   }
 
+  /** Stale leaves from the lowest on, as numbers of nodes. */
   #takeStale(leavesMax: number): number[] {
     const taken: number[] = []
-    for (const leaf of this.#stale) {
-      if (taken.length >= leavesMax) break
+    let leaf = -1
+    while (this.#staleLeaves > 0 && taken.length < leavesMax) {
+      leaf = this.#stale.indexOf(1, leaf + 1)
+      this.#stale[leaf] = 0
+      this.#staleLeaves--
       taken.push(LEAVES + leaf)
     }
-    if (taken.length === this.#stale.size) this.#stale.clear()
-    else for (const node of taken) this.#stale.delete(node - LEAVES)
     return taken
   }
 
@@ -132,4 +133,11 @@ export class HashTree {
     const children = this.#hashes.subarray(node * 2 * HASH_BYTES, (node * 2 + 2) * HASH_BYTES)
     writeByteString(this.#hashes, node * HASH_BYTES, this.#hash.sha256(children))
   }
+}
+
+/** The nodes above these, once each. The nodes are in order, so siblings stand side by side. */
+function parentsOf(nodes: readonly number[]): number[] {
+  const parents: number[] = []
+  for (const node of nodes) if (node >>> 1 !== parents.at(-1)) parents.push(node >>> 1)
+  return parents
 }

@@ -3,8 +3,8 @@ import type { HashTree } from '@grapevine/merkle'
 import { yieldToOthers } from './deferred.ts'
 import type { ReplicaState } from './replica-state.ts'
 
-/** Leaves rehashed before everybody else has a turn: about 5 ms of hashing. */
-const LEAVES_PER_SLICE = 4_096
+/** Leaves rehashed before everybody else has a turn: a few milliseconds of hashing. */
+const LEAVES_PER_SLICE = 2_048
 
 /** Brings the tree up to date in slices. What changes during the last of them is rehashed by whoever reads. */
 export async function freshTree({ tree }: ReplicaState, timers: Timers): Promise<HashTree> {

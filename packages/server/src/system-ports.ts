@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import type { Clock, Hash, Random, Timer, Timers } from '@grapevine/core'
 
 export const systemClock: Clock = {

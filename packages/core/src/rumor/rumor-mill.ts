@@ -29,7 +29,7 @@ export class RumorMill {
 
   /**
    * Makes an entry hot, unless this or a newer one of its key is already. Returns how many rumors had to go for it:
-   * the oldest, which have been heard by the most.
+   * those next in turn.
    */
   ignite(entry: Entry): number {
     const older = this.#rumors.get(entry.address)
@@ -40,7 +40,7 @@ export class RumorMill {
     return this.#shed()
   }
 
-  /** The oldest rumors, as many as fit in one message, and one at least if there are any. */
+  /** The rumors whose turn it is, as many as fit in one message, and one at least if there are any. */
   hot(limitEntries: number, limitBytes: number): Entry[] {
     const entries: Entry[] = []
     let bytes = 0
@@ -57,8 +57,11 @@ export class RumorMill {
     const rumor = this.#rumors.get(entry.address)
     if (rumor?.entry.hash !== entry.hash) return
     const heat = afterContact(rumor.heat, wasNews, this.#options, this.#random)
-    if (heat === 'cold') this.#cool(entry.address)
-    else this.#rumors.set(entry.address, { entry, heat })
+    this.#cool(entry.address)
+    if (heat === 'cold') return
+    // Behind all others, so that each has its turn when there are more than one message takes.
+    this.#rumors.set(entry.address, { entry, heat })
+    this.#bytes += entry.envelope.length
   }
 
   clear(): void {

@@ -169,8 +169,10 @@ export function list(type: OptionType<string>): OptionType<readonly string[]> {
   }
 }
 
-/** The one of `candidates` that a typing mistake away from `given`, if there is one. */
+/** The one of `candidates` that `given` is a beginning of, or a typing mistake away from. */
 export function nearest(given: string, candidates: readonly string[]): string | undefined {
+  const begun = given.length >= 4 ? candidates.filter((candidate) => candidate.startsWith(given)) : []
+  if (begun.length === 1) return begun[0]
   let best: string | undefined
   let least = Math.max(2, Math.floor(given.length / 3)) + 1
   for (const candidate of candidates) {

@@ -1,8 +1,8 @@
-import { BATCH_OPS_MAX, bytesOfKeyFields, MEDIA_TYPES, type ProblemCode } from '@grapevine/contract'
+import { BATCH_OPS_MAX, bytesOfKeyFields, MEDIA_TYPES } from '@grapevine/contract'
 import { addressOf, byteStringOf, isBucketName, KEY_BYTES_MAX, type Address, type Precondition } from '@grapevine/core'
 import { preconditionOf } from '../http/entity-tags.ts'
 import { decodeMsgpack, MalformedMsgpackError } from '../http/msgpack.ts'
-import { ProblemError } from '../http/problem.ts'
+import { ProblemError, problemFrom } from '../http/problem.ts'
 import { notImplemented } from '../http/route.ts'
 import { contentTypeOf, expiryOf } from './parameters.ts'
 
@@ -97,7 +97,7 @@ function parseOp(op: unknown, where: string, limits: BatchLimits): BatchStep {
     if (name === 'get') return { kind: 'get', address }
     if (id !== undefined) throw notImplemented('The idempotency key of an operation ("id")', true)
     if (value !== undefined && value.length > limits.valueMax)
-      throw notAllowed('too_large', `The value may have at most ${limits.valueMax} bytes.`)
+      throw new ProblemError('too_large', `The value may have at most ${limits.valueMax} bytes.`)
     return {
       kind: 'write',
       address,
@@ -111,21 +111,21 @@ function parseOp(op: unknown, where: string, limits: BatchLimits): BatchStep {
       ),
     }
   } catch (error) {
-    if (error instanceof ProblemError) return { kind: 'wrong', problem: error }
-    throw error
+    if (!(error instanceof ProblemError)) throw error
+    return { kind: 'wrong', problem: name === 'get' ? error : problemFrom(error, { outcome: 'not-applied' }) }
   }
 }
 
 function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
-  if (!isBucketName(bucket)) throw notAllowed('bad_bucket', 'This is no bucket name.')
+  if (!isBucketName(bucket)) throw new ProblemError('bad_bucket', 'This is no bucket name.')
   const bytes = bytesOfKeyFields(keyEncoding === undefined ? { key } : { key, keyEncoding })
   if (bytes === undefined)
-    throw notAllowed(
+    throw new ProblemError(
       'bad_key',
       keyEncoding === undefined ? 'The key holds a lone surrogate.' : 'The key is not canonical base64url.',
     )
   if (bytes.length < 1 || bytes.length > KEY_BYTES_MAX)
-    throw notAllowed('bad_key', `A key is 1 to ${KEY_BYTES_MAX} bytes long, and this one has ${bytes.length}.`)
+    throw new ProblemError('bad_key', `A key is 1 to ${KEY_BYTES_MAX} bytes long, and this one has ${bytes.length}.`)
   return addressOf(bucket, byteStringOf(bytes))
 }
 
@@ -169,8 +169,4 @@ function optionalText(fields: Fields, name: string, where: string): string | und
 
 function badBody(detail: string, cause?: unknown): ProblemError {
   return new ProblemError('bad_body', detail, { outcome: 'not-applied', cause })
-}
-
-function notAllowed(code: ProblemCode, detail: string): ProblemError {
-  return new ProblemError(code, detail, { outcome: 'not-applied' })
 }
