@@ -13,21 +13,27 @@ beforeAll(async () => {
 })
 afterAll(() => cluster.close())
 
-it(`declares nobody dead while a node is stopped for 5 s (${ROUNDS} rounds)`, async () => {
-  let roundsWithDead = 0
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = await deaths()
-    const paused = ALL[round % 3] ?? 'n1'
-    cluster.signal(paused, 'SIGSTOP')
-    const startedMs = performance.now()
-    await eventually('the pause is over', () => performance.now() - startedMs >= PAUSE_MS, PAUSE_MS * 2)
-    cluster.signal(paused, 'SIGCONT')
-    await eventually('everybody is alive to everybody', async () => (await statesSeen()).every((state) => state === 'alive'))
-    if ((await deaths()) > before) roundsWithDead++
-  }
-  // 99 of 100, and so none in a few.
-  expect(roundsWithDead).toBeLessThanOrEqual(Math.floor(ROUNDS / 100))
-}, 60_000 + ROUNDS * 12_000)
+it(
+  `declares nobody dead while a node is stopped for 5 s (${ROUNDS} rounds)`,
+  async () => {
+    let roundsWithDead = 0
+    for (let round = 0; round < ROUNDS; round++) {
+      const before = await deaths()
+      const paused = ALL[round % 3] ?? 'n1'
+      cluster.signal(paused, 'SIGSTOP')
+      const startedMs = performance.now()
+      await eventually('the pause is over', () => performance.now() - startedMs >= PAUSE_MS, PAUSE_MS * 2)
+      cluster.signal(paused, 'SIGCONT')
+      await eventually('everybody is alive to everybody', async () =>
+        (await statesSeen()).every((state) => state === 'alive'),
+      )
+      if ((await deaths()) > before) roundsWithDead++
+    }
+    // 99 of 100, and so none in a few.
+    expect(roundsWithDead).toBeLessThanOrEqual(Math.floor(ROUNDS / 100))
+  },
+  60_000 + ROUNDS * 12_000,
+)
 
 it('sees a crash on all others within 10 s, and writes go on meanwhile without delay', async () => {
   await cluster.end('n3', 'SIGKILL')

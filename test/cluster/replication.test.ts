@@ -35,7 +35,12 @@ describe('three processes', () => {
       const put = await fetch(cluster.url('n1', path), { method: 'PUT', headers, body: bytes })
       expect(put.status).toBe(204)
       for (const name of ['n2', 'n3'])
-        await eventually(`${path} is on ${name}`, async () => (await fetch(cluster.url(name, path))).status === 200, 1_000, 2)
+        await eventually(
+          `${path} is on ${name}`,
+          async () => (await fetch(cluster.url(name, path))).status === 200,
+          1_000,
+          2,
+        )
       for (const name of ['n2', 'n3']) {
         const got = await fetch(cluster.url(name, path))
         expect(got.headers.get('etag')).toBe(put.headers.get('etag'))
@@ -78,8 +83,16 @@ describe('each mechanism alone', () => {
   it('converges by anti-entropy while rumors are paused', async () => {
     await everywhere('/v1/admin/pause', 'rumors')
     try {
-      await putAll('n1', Array.from({ length: 100 }, (_, key) => `quiet/a${key}`), () => 'v')
-      await putAll('n2', Array.from({ length: 100 }, (_, key) => `quiet/b${key}`), () => 'v')
+      await putAll(
+        'n1',
+        Array.from({ length: 100 }, (_, key) => `quiet/a${key}`),
+        () => 'v',
+      )
+      await putAll(
+        'n2',
+        Array.from({ length: 100 }, (_, key) => `quiet/b${key}`),
+        () => 'v',
+      )
       expect(await cluster.metric('n3', 'grapevine_rumors_hot')).toBe(0)
       await cluster.untilConverged('n3', 30_000)
     } finally {

@@ -78,7 +78,9 @@ export class ProcessCluster {
     const node = this.node(name)
     await mkdir(this.directory, { recursive: true })
     const log = openSync(node.logFile, 'a')
-    const seeds = this.nodes.filter((other) => other !== node).flatMap(({ peerPort }) => ['--seed', `127.0.0.1:${peerPort}`])
+    const seeds = this.nodes
+      .filter((other) => other !== node)
+      .flatMap(({ peerPort }) => ['--seed', `127.0.0.1:${peerPort}`])
     const child = spawn(
       process.execPath,
       [
@@ -98,7 +100,11 @@ export class ProcessCluster {
 
   async untilReady(names: readonly string[] = this.nodes.map(({ name }) => name), withinMs = 20_000): Promise<void> {
     for (const name of names)
-      await eventually(`${name} is ready`, async () => (await fetch(this.url(name, '/readyz'))).status === 200, withinMs)
+      await eventually(
+        `${name} is ready`,
+        async () => (await fetch(this.url(name, '/readyz'))).status === 200,
+        withinMs,
+      )
   }
 
   /** Starts a node and waits until it is ready. Returns how long that took, in milliseconds. */

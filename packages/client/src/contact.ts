@@ -91,5 +91,7 @@ export function wasRefused(error: unknown, depth = 0): boolean {
   const syscall = 'syscall' in error ? error.syscall : undefined
   if (syscall === 'connect' || syscall === 'getaddrinfo') return true
   if (code === 'ECONNREFUSED' || code === 'ConnectionRefused' || code === 'UND_ERR_CONNECT_TIMEOUT') return true
+  // Ports that no page may speak to are refused by `fetch` itself.
+  if (error.message === 'bad port') return true
   return wasRefused(error.cause, depth + 1)
 }

@@ -40,7 +40,11 @@ function oracleRoot(tree: HashTree): string | undefined {
 
 describe('the hash tree', () => {
   it('is a pure function of the set of entries, whatever the history', () => {
-    const step = record({ key: integer({ min: 0, max: 40 }), version: integer({ min: 0, max: 5 }), kind: constantFrom('put', 'drop') })
+    const step = record({
+      key: integer({ min: 0, max: 40 }),
+      version: integer({ min: 0, max: 5 }),
+      kind: constantFrom('put', 'drop'),
+    })
     const law = property(array(step, { maxLength: 60 }), integer({ min: 1, max: 7 }), (steps, refreshEvery) => {
       const tree = new HashTree(sha256)
       const entries = new Map<number, Held>()

@@ -2,8 +2,10 @@ import {
   RefusalError,
   standingOf,
   type Answer,
+  type Clock,
   type ClusterId,
   type Identity,
+  type Measures,
   type Question,
   type QuestionName,
   type Refusal,
@@ -64,8 +66,9 @@ export interface AnswerContext {
   readonly intake: Intake
   readonly rumors: RumorMonger
   readonly detector: FailureDetector
+  readonly clock: Clock
   readonly timers: Timers
-
+  readonly measures: Measures
   readonly answerBytesMax: number
   readonly isPaused: (what: 'rumors' | 'anti-entropy') => boolean
   readonly report: () => ReplicaReport
@@ -82,7 +85,7 @@ export type Answerers = {
 
 /** The answering side of every conversation between members. It keeps nothing between two questions. */
 export function answerers(context: AnswerContext): Answerers {
-  const { state, store, intake, detector, timers, answerBytesMax } = context
+  const { state, store, intake, detector, clock, timers, measures, answerBytesMax } = context
   let swaps = 0
   return {
     publish: async ({ roster }) => {
@@ -96,8 +99,10 @@ export function answerers(context: AnswerContext): Answerers {
       const lacking: number[] = []
       for (const [index, fate] of fates.entries()) {
         const entry = entries[index]
-        if (fate === 'news' && entry !== undefined) rumors.relay(entry, hops)
-        else if (fate === 'parked' || fate === 'refused') lacking.push(index)
+        if (fate === 'news' && entry !== undefined) {
+          rumors.relay(entry, hops)
+          measures.observe('rumor_delay_seconds', Math.max(0, clock.wallMs() - entry.version.hlc.wallMs) / 1_000)
+        } else if (fate === 'parked' || fate === 'refused') lacking.push(index)
         else known.push(index)
       }
       return { known, lacking }

@@ -58,7 +58,7 @@ export async function reconcile(peer: ReplicaId, context: AntiEntropyContext): P
   const leaves = await differingLeaves(peer, exchange, context)
   exchange.leaves = leaves.length
   exchange.partitions = new Set(leaves.map((leaf) => leaf >>> 8)).size
-  for (let next = 0; next < leaves.length; ) {
+  for (let next = 0; next < leaves.length;) {
     const asked = leaves.slice(next, next + LEAVES_PER_QUESTION_MAX)
     exchange.questions++
     const theirs = await context.ask(peer, 'leaf-entries', { leaves: asked })
@@ -83,7 +83,8 @@ async function differingLeaves(peer: ReplicaId, exchange: Exchange, context: Ant
       const { children } = await context.ask(peer, 'tree-nodes', { root: tree.root(), nodes })
       for (const [index, theirs] of children.entries()) {
         const parent = nodes[index]
-        if (parent !== undefined) below.push(...differingChildren(parent, context.state().tree.children(parent), theirs))
+        if (parent !== undefined)
+          below.push(...differingChildren(parent, context.state().tree.children(parent), theirs))
       }
     }
     level = below

@@ -156,8 +156,7 @@ class Draft {
       ...(this.#roster !== undefined && { roster: this.#roster }),
       ...(this.#peers !== undefined && { peers: this.#peers }),
     }
-    const changesMembership =
-      batch.identity !== undefined || batch.roster !== undefined || batch.peers !== undefined
+    const changesMembership = batch.identity !== undefined || batch.roster !== undefined || batch.peers !== undefined
     return { batch, isEmpty: this.#dots.length === 0 && this.#adopted.length === 0 && !changesMembership }
   }
 

@@ -48,7 +48,12 @@ export class ExchangeLog {
       this.#keep(report)
       return report
     } catch (error) {
-      this.#keep({ ...about(), ...NOTHING, result: 'failed', error: error instanceof Error ? error.message : 'unknown' })
+      this.#keep({
+        ...about(),
+        ...NOTHING,
+        result: 'failed',
+        error: error instanceof Error ? error.message : 'unknown',
+      })
       throw error
     }
   }

@@ -88,11 +88,7 @@ export function digestOf({ keyHash, version, hash }: Entry): EntryDigest {
 }
 
 /** The entries of these keys, as many as fit into one answer. */
-export async function entriesByKeyHash(
-  keyHashes: readonly Digest[],
-  store: Store,
-  bytesMax: number,
-): Promise<Entry[]> {
+export async function entriesByKeyHash(keyHashes: readonly Digest[], store: Store, bytesMax: number): Promise<Entry[]> {
   const view = store.view()
   try {
     const entries: Entry[] = []

@@ -1,14 +1,4 @@
-import type {
-  Clock,
-  Hash,
-  Log,
-  Measures,
-  MemberUpdate,
-  Random,
-  Store,
-  Timers,
-  Transport,
-} from '@grapevine/core'
+import type { Clock, Hash, Log, Measures, MemberUpdate, Random, Store, Timers, Transport } from '@grapevine/core'
 import type { ReplicaSettings } from './settings.ts'
 
 export interface ReplicaOptions {

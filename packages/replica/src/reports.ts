@@ -78,7 +78,7 @@ export async function diffPage(
   let nextLeaf: Leaf | undefined
   for (const partition of partitions) {
     const leaves = (await differingLeavesIn(partition, withReplica, context)).filter((leaf) => leaf >= fromLeaf)
-    for (let next = 0; next < leaves.length && nextLeaf === undefined; ) {
+    for (let next = 0; next < leaves.length && nextLeaf === undefined;) {
       const asked = leaves.slice(next, next + LEAVES_PER_QUESTION_MAX)
       const { found, listed } = await differingKeys(asked, withReplica, context)
       keys.push(...found)
@@ -163,7 +163,11 @@ async function differingKeys(
 }
 
 /** Both sides are read again, key by key, so that what was on its way during the comparison is not reported. */
-async function outlines(keyHashes: readonly Digest[], other: ReplicaId, context: ReportContext): Promise<DifferingKey[]> {
+async function outlines(
+  keyHashes: readonly Digest[],
+  other: ReplicaId,
+  context: ReportContext,
+): Promise<DifferingKey[]> {
   const found: DifferingKey[] = []
   for (let from = 0; from < keyHashes.length; from += 256) {
     const asked = keyHashes.slice(from, from + 256)

@@ -278,10 +278,27 @@ export class RunningReplica implements Replica {
   #startRounds(member: MemberParts): void {
     const { settings } = this.#options
     const { antiEntropyIntervalMs, pullIntervalMs } = settings
-    if (pullIntervalMs > 0) this.#rounds.every('pull', () => pullIntervalMs, () => this.#pull(member))
-    this.#rounds.every('anti-entropy', () => antiEntropyIntervalMs, () => this.#antiEntropy(member))
-    this.#rounds.every('seeds', () => SEED_INTERVAL_MS, () => this.#askSeeds(member))
-    this.#rounds.every('peers', () => PEERS_INTERVAL_MS, () => this.#notePeers(member))
+    if (pullIntervalMs > 0)
+      this.#rounds.every(
+        'pull',
+        () => pullIntervalMs,
+        () => this.#pull(member),
+      )
+    this.#rounds.every(
+      'anti-entropy',
+      () => antiEntropyIntervalMs,
+      () => this.#antiEntropy(member),
+    )
+    this.#rounds.every(
+      'seeds',
+      () => SEED_INTERVAL_MS,
+      () => this.#askSeeds(member),
+    )
+    this.#rounds.every(
+      'peers',
+      () => PEERS_INTERVAL_MS,
+      () => this.#notePeers(member),
+    )
   }
 
   async #pull(member: MemberParts): Promise<void> {
@@ -468,7 +485,8 @@ export class RunningReplica implements Replica {
         const { takesRumors } = await member.ask(replica, 'rumor-notice', question)
         member.rumors.notice(replica, takesRumors)
       })
-      for (const result of await Promise.allSettled(told)) if (result.status === 'rejected') ignoreAbsence(result.reason)
+      for (const result of await Promise.allSettled(told))
+        if (result.status === 'rejected') ignoreAbsence(result.reason)
     })
   }
 }

@@ -1,12 +1,4 @@
-import {
-  acksNeeded,
-  Tally,
-  WriteError,
-  type Entry,
-  type Hash,
-  type Timers,
-  bytesOf,
-} from '@grapevine/core'
+import { acksNeeded, Tally, WriteError, type Entry, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { RumorMonger } from './rumor-monger.ts'
@@ -71,7 +63,9 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         const { acks } = tally
         if (problem === undefined) resolve({ kind: 'applied', version: entry.version, acks, members })
         else
-          reject(new WriteError('timeout', 'unknown', `the write ${problem}: ${acks} of ${needed} members hold it`, acks))
+          reject(
+            new WriteError('timeout', 'unknown', `the write ${problem}: ${acks} of ${needed} members hold it`, acks),
+          )
       }
       monger.ignite(entry, (replica, holds) => {
         const verdict = tally.record(replica, holds)

@@ -45,7 +45,9 @@ describe('a cluster of three', () => {
     await cluster.until(() => cluster.isConverged('n1', 'n2'), 20_000)
     const divergence = await cluster.finish(cluster.node('n2').divergence())
     expect(divergence.converged).toBe(false)
-    expect(divergence.pairs.find(({ a, b }) => [a, b].toSorted().join() === 'n1,n3')).toMatchObject({ estimatedKeys: 10 })
+    expect(divergence.pairs.find(({ a, b }) => [a, b].toSorted().join() === 'n1,n3')).toMatchObject({
+      estimatedKeys: 10,
+    })
     expect(divergence.pairs.find(({ a, b }) => [a, b].toSorted().join() === 'n1,n2')).toMatchObject({ leaves: 0 })
     const diff = await cluster.finish(cluster.node('n1').diff(cluster.idOf('n3'), 0, 100))
     expect(diff.keys.map(({ address, newer }) => [address.slice(7), newer])).toEqual(
@@ -56,7 +58,14 @@ describe('a cluster of three', () => {
     for (const what of ['rumors', 'anti-entropy'] as const) cluster.node('n3').resume(what)
     await cluster.until(() => cluster.isConverged(...ALL), 12_000)
     cluster.crash('n3')
-    await cluster.until(() => cluster.node('n1').members().some(({ state }) => state === 'dead'), 10_000)
+    await cluster.until(
+      () =>
+        cluster
+          .node('n1')
+          .members()
+          .some(({ state }) => state === 'dead'),
+      10_000,
+    )
     expect(await cluster.finish(cluster.node('n1').divergence())).toMatchObject({ converged: false })
   })
 
@@ -65,7 +74,14 @@ describe('a cluster of three', () => {
     expect(await cluster.put('n1', 'a', 'v', 'all')).toMatchObject({ kind: 'applied', acks: 3, members: 3 })
     expect(await cluster.put('n1', 'b', 'v', 'quorum')).toMatchObject({ kind: 'applied', acks: 2 })
     cluster.crash('n3')
-    await cluster.until(() => cluster.node('n1').members().some(({ state }) => state === 'dead'), 10_000)
+    await cluster.until(
+      () =>
+        cluster
+          .node('n1')
+          .members()
+          .some(({ state }) => state === 'dead'),
+      10_000,
+    )
     await expect(cluster.put('n1', 'c', 'v', 'all')).rejects.toMatchObject({
       code: 'quorum_not_met',
       outcome: 'not-applied',
@@ -127,15 +143,29 @@ describe('founding and joining', () => {
 
   it('refuses a node that lost its data until it is told to rebuild', async () => {
     const cluster = await SmallCluster.of(3)
-    for (let key = 0; key < 2_000; key++) cluster.node('n1').write(write(`k${key}`)).catch(() => {})
-    await cluster.until(() => cluster.node('n1').status().report.totals.values === 2_000 && cluster.isConverged(...ALL), 20_000)
+    for (let key = 0; key < 2_000; key++)
+      cluster
+        .node('n1')
+        .write(write(`k${key}`))
+        .catch(() => {})
+    await cluster.until(
+      () => cluster.node('n1').status().report.totals.values === 2_000 && cluster.isConverged(...ALL),
+      20_000,
+    )
     const former = cluster.idOf('n3')
     await cluster.wipe('n3')
     await cluster.start('n3')
     await cluster.until(() => cluster.fatal('n3').length > 0, 20_000)
     expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'name_taken', message: expect.stringContaining('live node') })
     cluster.crash('n3')
-    await cluster.until(() => cluster.node('n1').members().some(({ state }) => state === 'dead'), 15_000)
+    await cluster.until(
+      () =>
+        cluster
+          .node('n1')
+          .members()
+          .some(({ state }) => state === 'dead'),
+      15_000,
+    )
     await cluster.start('n3')
     await cluster.until(() => cluster.fatal('n3').length > 1, 20_000)
     expect(cluster.fatal('n3')[1]).toMatchObject({ code: 'name_taken', message: expect.stringContaining('--rebuild') })
@@ -145,7 +175,13 @@ describe('founding and joining', () => {
     expect(cluster.idOf('n3')).not.toBe(former)
     expect(cluster.node('n3').status().report.totals.values).toBe(2_000)
     expect(cluster.isConverged(...ALL)).toBe(true)
-    expect(cluster.node('n2').members().map(({ name }) => name).toSorted()).toEqual(ALL)
+    expect(
+      cluster
+        .node('n2')
+        .members()
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(ALL)
     expect(await cluster.put('n2', 'after', 'v', 'all')).toMatchObject({ acks: 3, members: 3 })
   })
 

@@ -18,7 +18,13 @@ import { LevelStore, type Database } from '@grapevine/storage'
 import { FrameCodec } from '@grapevine/wire'
 import { MemoryLevel } from 'memory-level'
 import { hash as nodeHash } from 'node:crypto'
-import { DEFAULT_SETTINGS, RunningReplica, type ReplicaOptions, type ReplicaSettings, type WriteResult } from '../src/index.ts'
+import {
+  DEFAULT_SETTINGS,
+  RunningReplica,
+  type ReplicaOptions,
+  type ReplicaSettings,
+  type WriteResult,
+} from '../src/index.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
@@ -83,7 +89,10 @@ export class SmallCluster {
     return this.node(name).status().identity.replica
   }
 
-  async start(name: string, options: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> = {}): Promise<RunningReplica> {
+  async start(
+    name: string,
+    options: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> = {},
+  ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
     const store = await LevelStore.open({
@@ -105,7 +114,9 @@ export class SmallCluster {
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
       self: { name, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
-      seeds: [...this.#machines.values()].map(({ address }) => address).filter((address) => address !== machine.address),
+      seeds: [...this.#machines.values()]
+        .map(({ address }) => address)
+        .filter((address) => address !== machine.address),
       found: false,
       rebuild: false,
       onFatal: (error) => machine.fatal.push(error),
@@ -247,6 +258,10 @@ export function seededRandom(seed: number): Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
   const hex = (bytes: number): string =>
-    Array.from({ length: bytes }, () => Math.floor(next() * 256).toString(16).padStart(2, '0')).join('')
+    Array.from({ length: bytes }, () =>
+      Math.floor(next() * 256)
+        .toString(16)
+        .padStart(2, '0'),
+    ).join('')
   return { next, hex }
 }

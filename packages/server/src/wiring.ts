@@ -53,7 +53,6 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
   })
   log.info('store-opened', {
     replayedBatches: store.state.replayedBatches,
-    leavesRecomputed: 0,
     merkleRebuilds: store.state.rebuilds,
     ...store.state.totals,
   })

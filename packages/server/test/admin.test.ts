@@ -322,7 +322,7 @@ describe('metrics', () => {
       'grapevine_http_requests_total{method="GET",route="/v1/kv/{bucket}/{key}",status="404"} 1',
       'grapevine_http_request_seconds_count{method="GET",route="/v1/kv/{bucket}/{key}"} 2',
     ])
-      expect(lines, line).toContain(line)
+      expect(lines).toContain(line)
     expect(answer.body).toMatch(/^grapevine_event_loop_delay_seconds\{quantile="0.99"\} /m)
     expect(answer.body).toMatch(/^grapevine_process_cpu_seconds_total /m)
     const named = answer.body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))

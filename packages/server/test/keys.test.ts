@@ -389,7 +389,7 @@ describe('the trace', () => {
     const missing = await app.inject({ url: '/v1/kv/b/k', headers: { traceparent } })
     expect(missing.json()).toMatchObject({ traceId: '4bf92f3577b34da6a3ce929d0e0e4736' })
     const put = await app.inject({ method: 'PUT', url: '/v1/kv/b/k', headers: { traceparent } })
-    expect(put.headers.traceparent).toBe(traceparent)
+    expect(put.headers['traceparent']).toBe(traceparent)
     const odd = await app.inject({ url: '/v1/kv/b/x', headers: { traceparent: 'nonsense' } })
     expect(odd.json<{ traceId: string }>().traceId).toMatch(/^[0-9a-f]{32}$/)
   })

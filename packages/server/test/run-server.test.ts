@@ -110,7 +110,7 @@ describe('the server', () => {
     put.catch(() => {})
     await expect.poll(async () => (await send(port, 'GET', '/livez')).status).toBe(200)
     stop.abort()
-    await expect(put).rejects.toThrow()
+    await expect(put).rejects.toThrow('socket hang up')
     expect((await running).code).toBe(0)
   })
 

@@ -68,7 +68,7 @@ describe('a snapshot', () => {
     for (let at = 0; at < small.length; at += at < 2_000 || at > small.length - 300 ? 1 : 997) {
       const altered = Buffer.from(small)
       altered[at] = (altered[at] ?? 0) ^ (1 << (at % 8))
-      await expect(read(altered, 1_000_000), `byte ${at}`).rejects.toThrow()
+      await expect(read(altered, 1_000_000)).rejects.toThrow(MalformedSnapshotError)
     }
     for (const length of [0, 1, 20, 21, 200, small.length - 33, small.length - 1])
       await expect(read(small.subarray(0, length))).rejects.toThrow(MalformedSnapshotError)

@@ -40,7 +40,7 @@ describe('the other ports', () => {
     const before = systemClock.monotonicMs()
     expect(systemClock.monotonicMs()).toBeGreaterThanOrEqual(before)
     const bytes = Buffer.from('grapevine')
-    expect(systemHash.sha256(bytes)).toBe(createHash('sha256').update(bytes).digest('latin1'))
+    expect(systemHash.sha256(bytes)).toBe(createHash('sha256').update(bytes).digest('binary'))
   })
 
   it('draw numbers from 0 to 1, evenly, and identifiers', () => {

@@ -24,7 +24,14 @@ import {
   type StoreView,
 } from '@grapevine/core'
 import type { AbstractLevel } from 'abstract-level'
-import { decodePartition, encodeJournal, encodePartition, replayJournal, SUM_BYTES, type ReplayTarget } from './journal.ts'
+import {
+  decodePartition,
+  encodeJournal,
+  encodePartition,
+  replayJournal,
+  SUM_BYTES,
+  type ReplayTarget,
+} from './journal.ts'
 import {
   dotRow,
   entryRow,

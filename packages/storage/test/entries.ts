@@ -42,7 +42,10 @@ export function entryOf(parts: EntryParts): Entry {
 }
 
 /** A batch that stores these entries over what was there, with all that goes with it but the sums. */
-export function batchOf(changes: readonly { after: Entry; before?: Held }[], more: Partial<CommitBatch> = {}): CommitBatch {
+export function batchOf(
+  changes: readonly { after: Entry; before?: Held }[],
+  more: Partial<CommitBatch> = {},
+): CommitBatch {
   return {
     changes: changes.map(({ after, before }) => ({ after, before })),
     dots: changes.map(({ after }) => ({ partition: partitionOf(after.keyHash), dot: after.dot })),

@@ -126,9 +126,7 @@ describe('damage', () => {
     await store.commit(batchOf([{ after: entry }]))
     await db.put(Buffer.from(`e${entry.address}`, 'latin1'), Buffer.from('nonsense'))
     const view = store.view()
-    expect(await collect(view.scan({ from: 'things\0', below: 'things\u0001' }))).toEqual([
-      { corrupt: entry.address },
-    ])
+    expect(await collect(view.scan({ from: 'things\0', below: 'things\u0001' }))).toEqual([{ corrupt: entry.address }])
     expect(await view.leaf((entry.keyHash.charCodeAt(0) << 8) | entry.keyHash.charCodeAt(1))).toEqual({
       entries: [],
       corrupt: 1,
@@ -160,7 +158,9 @@ describe('the data directory', () => {
   async function withData(): Promise<string> {
     const directory = await temporaryDirectory()
     const store = await openOnDisk(directory)
-    await store.commit(batchOf([{ after: entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' }) }], { identity: IDENTITY }))
+    await store.commit(
+      batchOf([{ after: entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'one' }) }], { identity: IDENTITY }),
+    )
     await store.close()
     return directory
   }

@@ -96,7 +96,10 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         const { entries, corrupt } = await view.leaf(leafOf(first.keyHash))
         expect(corrupt).toBe(0)
         expect(entries.map(({ dot }) => dot.seq)).toEqual([2])
-        expect(await view.readByKeyHash([second.keyHash, 'x'.repeat(32)])).toMatchObject([{ dot: { seq: 2 } }, undefined])
+        expect(await view.readByKeyHash([second.keyHash, 'x'.repeat(32)])).toMatchObject([
+          { dot: { seq: 2 } },
+          undefined,
+        ])
       })
     })
 
@@ -131,7 +134,9 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
     it('scans in order of addresses, both ways, within a range', async () => {
       const { store } = await open()
       const keys = ['a', 'b', 'b\0', 'b\u00ff', 'c']
-      await store.commit(batchOf(keys.map((key, index) => ({ after: entryOf({ key, wallMs: 1, seq: index + 1, value: key }) }))))
+      await store.commit(
+        batchOf(keys.map((key, index) => ({ after: entryOf({ key, wallMs: 1, seq: index + 1, value: key }) }))),
+      )
       const range = { from: 'things\0b', below: 'things\0c' }
       await during(store.view(), async (view) => {
         expect((await collect(view.scan(range))).map(keyOf)).toEqual(['b', 'b\0', 'b\u00ff'])
@@ -172,7 +177,9 @@ function inOnePartition(count: number): Entry[] {
 }
 
 function envelopeOf(held: unknown): Buffer | undefined {
-  return typeof held === 'object' && held !== null && 'envelope' in held ? Buffer.from(held.envelope as Uint8Array) : undefined
+  return typeof held === 'object' && held !== null && 'envelope' in held
+    ? Buffer.from(held.envelope as Uint8Array)
+    : undefined
 }
 
 function keyOf(row: Entry | { corrupt: string }): string {

@@ -6,6 +6,7 @@ import {
   type Peer,
   type Question,
   type QuestionName,
+  type Refusal,
   type Transport,
 } from '@grapevine/core'
 import { FrameCodec, frameBytesMax } from '@grapevine/wire'
@@ -24,6 +25,9 @@ const CONNECTIONS_PER_PEER = 4
 const KEEP_ALIVE_MS = 600_000
 /** Addresses come from gossip, so they are bounded; the one not used for longest goes. */
 const POOLS_MAX = 512
+
+/** What somebody else who lives there now says of himself. Any other refusal counts only from the one who was asked. */
+const SAID_BY_STRANGERS: ReadonlySet<Refusal> = new Set(['wrong-cluster', 'wrong-replica', 'not-founded'])
 
 /** The asking side of the {@link Transport} port: one POST a question, to whatever address the peer has now. */
 export class PeerClient implements Transport {
@@ -50,11 +54,10 @@ export class PeerClient implements Transport {
     const frame = this.#codec.encodeQuestion({ cluster, from: replica, to: peer.replica, request }, name, question)
     const answer = await this.#post(peer.address, name, frame, timeoutMs)
     try {
-      return this.#codec.decodeAnswer(answer, name, (from, isRefusal) => {
+      return this.#codec.decodeAnswer(answer, name, (from, refusal) => {
         if (from.request !== request || (from.to !== '' && from.to !== replica))
           throw new UnreachableError('broken', `${peer.address} answered another question`)
-        // A refusal may come from whoever lives there now, and says so.
-        if (isRefusal || peer.replica === '') return
+        if (peer.replica === '' || (refusal !== undefined && SAID_BY_STRANGERS.has(refusal))) return
         if (from.cluster !== cluster || from.from !== peer.replica)
           throw new UnreachableError('broken', `another node lives at ${peer.address} now`)
       })
@@ -70,19 +73,26 @@ export class PeerClient implements Transport {
   }
 
   async #post(address: string, name: QuestionName, frame: Buffer, timeoutMs: number): Promise<Buffer> {
+    const abort = new AbortController()
+    const timer = setTimeout(
+      () => abort.abort(new UnreachableError('timeout', `${address} did not answer ${name} in ${timeoutMs} ms`)),
+      timeoutMs,
+    )
     try {
       const { statusCode, body } = await this.#poolOf(address).request({
         method: 'POST',
         path: `/v1/peer/${name}`,
         headers: { 'content-type': 'application/vnd.msgpack' },
         body: frame,
-        signal: AbortSignal.timeout(Math.max(1, timeoutMs)),
+        signal: abort.signal,
       })
       const answer = Buffer.from(await body.arrayBuffer())
       if (statusCode === 200) return answer
       throw new UnreachableError('broken', `${address} answered ${name} with status ${statusCode}`)
     } catch (error) {
       throw unreachable(error, address, name)
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -95,7 +105,7 @@ export class PeerClient implements Transport {
     for (const [oldest, idle] of this.#pools) {
       if (this.#pools.size <= POOLS_MAX) break
       this.#pools.delete(oldest)
-      void idle.destroy()
+      void idle.close()
     }
     return pool
   }
@@ -117,10 +127,19 @@ function unreachable(error: unknown, address: string, name: string): Unreachable
   const cause = error instanceof Error ? error : new Error(String(error))
   const code = 'code' in cause ? String(cause.code) : ''
   const about = `${address} did not answer ${name}: ${cause.message}`
-  if (cause.name === 'TimeoutError' || cause instanceof errors.ConnectTimeoutError)
-    return new UnreachableError('timeout', about, { cause })
+  if (cause instanceof errors.ConnectTimeoutError) return new UnreachableError('timeout', about, { cause })
   // Only these say for sure that nobody heard.
-  if (['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN'].includes(code))
+  if (
+    [
+      'ECONNREFUSED',
+      'EHOSTUNREACH',
+      'ENETUNREACH',
+      'ENOTFOUND',
+      'EAI_AGAIN',
+      'ERR_INVALID_URL',
+      'UND_ERR_INVALID_ARG',
+    ].includes(code)
+  )
     return new UnreachableError('refused', about, { cause })
   return new UnreachableError('broken', about, { cause })
 }

@@ -40,6 +40,9 @@ export interface PeerServer {
 
 /** Longer than the asking side keeps its connections, so that it is never we who close one under a question. */
 const KEEP_ALIVE_MS = 660_000
+const HEADERS_MS = 5_000
+/** Of a connection under a question: a peer that does not read its answer. */
+const SILENCE_MS = 60_000
 /** 256 members with 4 connections each, and room for those who restart. */
 const CONNECTIONS_MAX = 2_048
 
@@ -50,12 +53,13 @@ export async function openPeerServer(options: PeerServerOptions): Promise<PeerSe
     bodyLimit: frameBytesMax(options.valueBytesMax),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: options.requestTimeoutMs ?? 15_000,
-    connectionTimeout: 0,
+    connectionTimeout: SILENCE_MS,
+    // Node looks for slow headers each 30 s otherwise, whatever limit they have.
+    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 },
     forceCloseConnections: true,
     logger: false,
   })
   app.server.maxConnections = CONNECTIONS_MAX
-  app.server.headersTimeout = 5_000
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/vnd.msgpack', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.post('/v1/peer/:name', async (request, reply) => {
@@ -69,11 +73,7 @@ export async function openPeerServer(options: PeerServerOptions): Promise<PeerSe
 }
 
 /** The frame to send back, or undefined when what came is not one of ours. */
-async function answerFrame(
-  frame: Buffer,
-  codec: FrameCodec,
-  options: PeerServerOptions,
-): Promise<Buffer | undefined> {
+async function answerFrame(frame: Buffer, codec: FrameCodec, options: PeerServerOptions): Promise<Buffer | undefined> {
   let received: ReceivedQuestion
   try {
     received = codec.decodeQuestion(frame)
@@ -87,7 +87,8 @@ async function answerFrame(
   const back: FrameHeader = { cluster, from: replica, to: header.from, request: header.request }
   try {
     const refusal = options.judge({ ...header, name })
-    if (refusal !== undefined) throw new RefusalError(refusal, `${name} from ${header.from || 'a stranger'}: ${refusal}`)
+    if (refusal !== undefined)
+      throw new RefusalError(refusal, `${name} from ${header.from || 'a stranger'}: ${refusal}`)
     const answer = await options.answer({ ...header, name }, name, body())
     // Who we are may have become known while we answered.
     return codec.encodeAnswer({ ...back, ...identityOf(options) }, name, answer)

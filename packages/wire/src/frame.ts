@@ -1,5 +1,4 @@
 import {
-  MalformedMessageError,
   PEER_FRAME_BYTES_MAX,
   PEER_FRAME_OVERHEAD_BYTES,
   REFUSALS,
@@ -8,6 +7,7 @@ import {
   type Hash,
   type Question,
   type QuestionName,
+  type Refusal,
 } from '@grapevine/core'
 import { Packr } from 'msgpackr'
 import { clusterIdOrNone, count, fields, idOrNone, malformed, oneOf, text, type Codec } from './fields.ts'
@@ -16,6 +16,7 @@ import { scanMessage } from './scan.ts'
 
 const PROTOCOL = 1
 const CHECKSUM_BYTES = 8
+const HEAD_AT: number = CHECKSUM_BYTES + 2
 
 /** Who asks whom, and which answer belongs to it (frontier.md: messages are bound to ids and to their request). */
 export interface FrameHeader {
@@ -52,8 +53,9 @@ const refusal = fields<{ code: (typeof REFUSALS)[number]; message: string }>({
 const protocol = count(PROTOCOL)
 
 /**
- * Turns questions and answers into frames and back. A frame is the first 8 bytes of the SHA-256 of what follows, and
- * a msgpack array: `[protocol, header, name, question]` or `[protocol, header, refusal or nil, answer or nil]`.
+ * Turns questions and answers into frames and back. A frame is the first 8 bytes of the SHA-256 of what follows, two
+ * bytes of the head's length, the head and the body. Head and body are msgpack: the head is
+ * `[protocol, header, name]` or `[protocol, header, refusal or nil]`, and it is judged before the body is looked at.
  */
 export class FrameCodec {
   readonly #hash: Hash
@@ -66,23 +68,24 @@ export class FrameCodec {
   }
 
   encodeQuestion<Name extends QuestionName>(to: FrameHeader, name: Name, question: Question<Name>): Buffer {
-    return this.#seal([PROTOCOL, header.encode(to), name, this.#messages[name].question.encode(question)])
+    return this.#seal([PROTOCOL, header.encode(to), name], this.#messages[name].question.encode(question))
   }
 
   /** @throws {MalformedMessageError} */
   decodeQuestion(frame: Uint8Array): ReceivedQuestion {
-    const [, from, name, body] = this.#open(frame)
+    const { head, body } = this.#open(frame)
+    const name = head[2]
     if (!isQuestionName(name, this.#messages)) throw malformed('no such question')
     const { question } = this.#messages[name]
-    return { header: header.decode(from), name, body: () => question.decode(body) }
+    return { header: header.decode(head[1]), name, body: () => question.decode(this.#unpack(body)) }
   }
 
   encodeAnswer<Name extends QuestionName>(from: FrameHeader, name: Name, answer: Answer<Name>): Buffer {
-    return this.#seal([PROTOCOL, header.encode(from), null, this.#messages[name].answer.encode(answer)])
+    return this.#seal([PROTOCOL, header.encode(from), null], this.#messages[name].answer.encode(answer))
   }
 
   encodeRefusal(from: FrameHeader, { code, message }: RefusalError): Buffer {
-    return this.#seal([PROTOCOL, header.encode(from), refusal.encode({ code, message: message.slice(0, 2_000) }), null])
+    return this.#seal([PROTOCOL, header.encode(from), refusal.encode({ code, message: message.slice(0, 2_000) })], null)
   }
 
   /**
@@ -92,33 +95,45 @@ export class FrameCodec {
   decodeAnswer<Name extends QuestionName>(
     frame: Uint8Array,
     name: Name,
-    check: (header: FrameHeader, isRefusal: boolean) => void,
+    check: (header: FrameHeader, refusal: Refusal | undefined) => void,
   ): Answer<Name> {
-    const [, from, refused, body] = this.#open(frame)
-    check(header.decode(from), refused !== null)
-    if (refused !== null) {
-      const { code, message } = refusal.decode(refused)
-      throw new RefusalError(code, message)
-    }
-    return this.#messages[name].answer.decode(body)
+    const { head, body } = this.#open(frame)
+    const refused = head[2] === null ? undefined : refusal.decode(head[2])
+    check(header.decode(head[1]), refused?.code)
+    if (refused !== undefined) throw new RefusalError(refused.code, refused.message)
+    return this.#messages[name].answer.decode(this.#unpack(body))
   }
 
-  #seal(message: readonly unknown[]): Buffer {
-    const packed = this.#packr.pack(message)
-    const checksum = Buffer.from(this.#hash.sha256(packed), 'latin1').subarray(0, CHECKSUM_BYTES)
-    return Buffer.concat([checksum, packed])
+  #seal(head: readonly unknown[], body: unknown): Buffer {
+    const packedHead = this.#packr.pack(head)
+    const packedBody = this.#packr.pack(body)
+    const frame = Buffer.allocUnsafe(HEAD_AT + packedHead.length + packedBody.length)
+    frame.writeUInt16BE(packedHead.length, CHECKSUM_BYTES)
+    frame.set(packedHead, HEAD_AT)
+    frame.set(packedBody, HEAD_AT + packedHead.length)
+    frame.write(this.#hash.sha256(frame.subarray(CHECKSUM_BYTES)), 0, CHECKSUM_BYTES, 'latin1')
+    return frame
   }
 
-  #open(frame: Uint8Array): readonly unknown[] {
-    const packed = frame.subarray(CHECKSUM_BYTES)
-    const checksum = Buffer.from(frame.subarray(0, CHECKSUM_BYTES)).toString('latin1')
-    if (frame.length <= CHECKSUM_BYTES || this.#hash.sha256(packed).slice(0, CHECKSUM_BYTES) !== checksum)
-      throw new MalformedMessageError('a frame fails its checksum')
-    scanMessage(packed)
-    const message: unknown = this.#packr.unpack(packed)
-    if (!Array.isArray(message) || message.length !== 4) throw malformed('not four parts')
-    if (protocol.decode(message[0]) !== PROTOCOL) throw malformed('another protocol')
-    return message
+  #open(frame: Uint8Array): { head: readonly unknown[]; body: Uint8Array } {
+    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength)
+    const checksum = bytes.toString('latin1', 0, CHECKSUM_BYTES)
+    if (
+      bytes.length < HEAD_AT ||
+      this.#hash.sha256(bytes.subarray(CHECKSUM_BYTES)).slice(0, CHECKSUM_BYTES) !== checksum
+    )
+      throw malformed('a frame fails its checksum')
+    const bodyAt = HEAD_AT + bytes.readUInt16BE(CHECKSUM_BYTES)
+    if (bodyAt > bytes.length) throw malformed('a frame ends early')
+    const head = this.#unpack(bytes.subarray(HEAD_AT, bodyAt))
+    if (!Array.isArray(head) || head.length !== 3) throw malformed('a head has three parts')
+    if (protocol.decode(head[0]) !== PROTOCOL) throw malformed('another protocol')
+    return { head, body: bytes.subarray(bodyAt) }
+  }
+
+  #unpack(bytes: Uint8Array): unknown {
+    scanMessage(bytes)
+    return this.#packr.unpack(bytes)
   }
 }
 

@@ -76,10 +76,22 @@ export function messageCodecs(hash: Hash): MessageCodecs {
   const entries = list(entry, RUMORS_PER_QUESTION_MAX)
   const vector: Codec<VectorRows> = {
     encode: (rows) => rows.map(([writer, ranges]) => [id.encode(writer), ranges]),
-    decode: (row) => list(pair(id, seqRanges), WRITERS_MAX).decode(row),
+    decode: (row) => {
+      const rows = list(pair(id, seqRanges), WRITERS_MAX).decode(row)
+      if (!areAscending(rows.map(([writer]) => writer))) throw malformed('writers out of order')
+      return rows
+    },
   }
   const vectors: Codec<readonly (readonly [Partition, VectorRows])[]> = list(pair(partition, vector), PARTITIONS)
-  const roster = fields<Roster>({ known: list(id, ROSTER_MAX), evicted: list(id, ROSTER_MAX) })
+  const replicas: Codec<readonly string[]> = {
+    encode: list(id, ROSTER_MAX).encode,
+    decode: (row) => {
+      const decoded = list(id, ROSTER_MAX).decode(row)
+      if (!areAscending(decoded)) throw malformed('replicas out of order')
+      return decoded
+    },
+  }
+  const roster = fields<Roster>({ known: replicas, evicted: replicas })
   const member = fields<MemberUpdate>({
     replica: id,
     name: text(255),
@@ -109,7 +121,8 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     decode: (row) => {
       const decoded = treeNode.decode(row)
       // Its children four levels down must be in the tree.
-      if (decoded.depth % 4 !== 0 || decoded.depth > 12 || decoded.index >= 2 ** decoded.depth) throw malformed('no node')
+      if (decoded.depth % 4 !== 0 || decoded.depth > 12 || decoded.index >= 2 ** decoded.depth)
+        throw malformed('no node')
       return decoded
     },
   }
@@ -149,7 +162,11 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     'hot-rumors': { question: nothing, answer: fields<Answer<'hot-rumors'>>({ entries }) },
     'vector-hash': {
       question: fields<Question<'vector-hash'>>({ vector: shortHash, roster: shortHash }),
-      answer: fields<Answer<'vector-hash'>>({ sameRoster: flag, partitions: list(shortHash, PARTITIONS), root: digest }),
+      answer: fields<Answer<'vector-hash'>>({
+        sameRoster: flag,
+        partitions: list(shortHash, PARTITIONS),
+        root: digest,
+      }),
     },
     'missed-entries': {
       question: fields<Question<'missed-entries'>>({ vectors }),
@@ -190,6 +207,11 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       answer: fields<Answer<'inspect'>>({ entries: list(outlineOrNone, ENTRIES_PER_QUESTION_MAX) }),
     },
   }
+}
+
+/** Vectors and rosters are compared by hashes of their text, so there is one order. */
+function areAscending(texts: readonly string[]): boolean {
+  return texts.every((text, index) => index === 0 || (texts[index - 1] ?? '') < text)
 }
 
 const seqRanges: Codec<readonly number[]> = {

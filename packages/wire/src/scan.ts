@@ -2,6 +2,16 @@ import { MalformedMessageError } from '@grapevine/core'
 
 /** Our deepest message nests 7 arrays. */
 const DEPTH_MAX = 16
+/**
+ * What decoding may make of a message: so many bytes of memory for each of its own. Ours need up to 6, for lists of
+ * short hashes, and 256 empty vectors fit the slack; a message of nothing but empty arrays would need 40.
+ */
+const MEMORY_PER_BYTE = 8
+const MEMORY_SLACK = 65_536
+/** About what V8 and Node take for an empty one, and for each element's place. */
+const ARRAY_MEMORY = 40
+const BYTES_MEMORY = 64
+const ELEMENT_MEMORY = 8
 
 /**
  * Looks through a msgpack message before it is decoded: every length that is claimed must be there, and there is
@@ -14,7 +24,13 @@ export function scanMessage(bytes: Uint8Array): void {
   /** Elements that are still to come, of each array that is open. */
   const open: number[] = [1]
   let at = 0
+  let memory = 0
 
+  const spend = (bytesOfMemory: number): void => {
+    memory += bytesOfMemory
+    if (memory > bytes.length * MEMORY_PER_BYTE + MEMORY_SLACK)
+      throw new MalformedMessageError('a message would take far more memory than it has bytes')
+  }
   const skip = (count: number): void => {
     at += count
     if (at > bytes.length) throw new MalformedMessageError('a message ends early')
@@ -26,9 +42,15 @@ export function scanMessage(bytes: Uint8Array): void {
   }
   const enter = (elements: number): void => {
     // Each element takes a byte at the least, so a claim beyond what remains is a lie.
-    if (elements > bytes.length - at) throw new MalformedMessageError('a message claims more elements than it has bytes')
+    if (elements > bytes.length - at)
+      throw new MalformedMessageError('a message claims more elements than it has bytes')
     if (open.length >= DEPTH_MAX) throw new MalformedMessageError('a message is nested too deeply')
+    spend(ARRAY_MEMORY + elements * ELEMENT_MEMORY)
     open.push(elements)
+  }
+  const pass = (payload: number): void => {
+    spend(BYTES_MEMORY)
+    skip(payload)
   }
 
   while (open.length > 0) {
@@ -42,7 +64,7 @@ export function scanMessage(bytes: Uint8Array): void {
     const type = length(1)
     if (type <= 0x7f || type >= 0xe0) continue
     if (type >= 0x90 && type <= 0x9f) enter(type & 0x0f)
-    else if (type >= 0xa0 && type <= 0xbf) skip(type & 0x1f)
+    else if (type >= 0xa0 && type <= 0xbf) pass(type & 0x1f)
     else scanLong(type)
   }
   if (at !== bytes.length) throw new MalformedMessageError('a message has trailing bytes')
@@ -55,13 +77,13 @@ export function scanMessage(bytes: Uint8Array): void {
         return
       case 0xc4: // bin 8
       case 0xd9: // str 8
-        return skip(length(1))
+        return pass(length(1))
       case 0xc5: // bin 16
       case 0xda: // str 16
-        return skip(length(2))
+        return pass(length(2))
       case 0xc6: // bin 32
       case 0xdb: // str 32
-        return skip(length(4))
+        return pass(length(4))
       case 0xcc: // uint 8
       case 0xd0: // int 8
         return skip(1)

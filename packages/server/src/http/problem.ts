@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import {
   HEADERS,
@@ -19,8 +19,16 @@ export interface ProblemOptions {
   readonly cause?: unknown
 }
 
-/** An answer that is no success, on its way out of whatever found it. */
-export class ProblemError extends Error {
+/** An answer that is no success. Where it is found at once it is sent as it is: an error's stack would cost more than all the rest. */
+export interface Trouble {
+  readonly code: ProblemCode
+  /** What is wrong, where, and what to try. */
+  readonly message: string
+  readonly options: ProblemOptions
+}
+
+/** The same on its way out of whatever found it. */
+export class ProblemError extends Error implements Trouble {
   override readonly name = 'ProblemError'
   readonly code: ProblemCode
   readonly options: ProblemOptions
@@ -70,7 +78,7 @@ function knownFailure(error: unknown, members: number): ProblemError {
   })
 }
 
-export function problemBody({ code, message, options }: ProblemError, traceId: string): Problem {
+export function problemBody({ code, message, options }: Trouble, traceId: string): Problem {
   const { outcome, acks, retryable } = options
   return problemOf(code, {
     detail: message,
@@ -87,7 +95,7 @@ export interface ProblemAnswer {
   readonly body: Buffer
 }
 
-export function answerOf(error: ProblemError, traceId: string): ProblemAnswer {
+export function answerOf(error: Trouble, traceId: string): ProblemAnswer {
   const problem = problemBody(error, traceId)
   const body = Buffer.from(JSON.stringify(problem))
   return {
@@ -103,7 +111,7 @@ export function answerOf(error: ProblemError, traceId: string): ProblemAnswer {
 }
 
 /** Answers with the problem and returns its status. Where the answer has begun, all that is left is to break it off. */
-export function sendProblem(response: ServerResponse, error: ProblemError, traceId: string): number {
+export function sendProblem(response: ServerResponse, error: Trouble, traceId: string): number {
   const { status, headers, body } = answerOf(error, traceId)
   if (response.headersSent) response.destroy()
   else {
@@ -124,7 +132,8 @@ export function traceIdOf(request: IncomingMessage): string {
 }
 
 export function newTraceId(): string {
-  return randomBytes(16).toString('hex')
+  // Drawn from a store of random bytes: ten times as fast as 16 of them by themselves, and as good for a name.
+  return randomUUID().replaceAll('-', '')
 }
 
 /** Messages of the core are clauses; a detail is a sentence. */

@@ -1,5 +1,13 @@
-import { BATCH_OPS_MAX, bytesOfKeyFields, MEDIA_TYPES } from '@grapevine/contract'
-import { addressOf, byteStringOf, isBucketName, KEY_BYTES_MAX, type Address, type Precondition } from '@grapevine/core'
+import { BATCH_OPS_MAX, decodeBase64Url, MEDIA_TYPES } from '@grapevine/contract'
+import {
+  addressOf,
+  byteStringOf,
+  isBucketName,
+  KEY_BYTES_MAX,
+  type Address,
+  type ByteString,
+  type Precondition,
+} from '@grapevine/core'
 import { preconditionOf } from '../http/entity-tags.ts'
 import { decodeMsgpack, MalformedMsgpackError } from '../http/msgpack.ts'
 import { ProblemError, problemFrom } from '../http/problem.ts'
@@ -33,14 +41,14 @@ export interface BatchLimits {
 
 type Fields = ReadonlyMap<string, unknown>
 
-const REQUEST_FIELDS = ['ops', 'w', 'timeout']
+const REQUEST_FIELDS: ReadonlySet<string> = new Set(['ops', 'w', 'timeout'])
 const ADDRESS_FIELDS = ['op', 'bucket', 'key', 'keyEncoding']
 const WRITE_FIELDS = [...ADDRESS_FIELDS, 'ifMatch', 'ifAbsent', 'id']
-const FIELDS: Readonly<Record<string, readonly string[]>> = {
-  get: ADDRESS_FIELDS,
-  put: [...WRITE_FIELDS, 'value', 'contentType', 'ttl'],
-  delete: WRITE_FIELDS,
-}
+const OP_FIELDS: ReadonlyMap<unknown, ReadonlySet<string>> = new Map([
+  ['get', new Set(ADDRESS_FIELDS)],
+  ['put', new Set([...WRITE_FIELDS, 'value', 'contentType', 'ttl'])],
+  ['delete', new Set(WRITE_FIELDS)],
+])
 
 /**
  * What has no form is refused as a whole, before anything of it is done; what has a form and is not allowed, as an
@@ -48,16 +56,17 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
  * @throws {ProblemError} `bad_body` or `unsupported_media_type`.
  */
 export function parseBatch(body: Uint8Array, mediaType: string, limits: BatchLimits): ParsedBatch {
-  const request = fieldsOf(decode(body, mediaType), 'The body', REQUEST_FIELDS)
+  const request = fieldsOf(decode(body, mediaType), 'the body')
+  refuseUnknown(request, REQUEST_FIELDS, 'the body')
   const ops = request.get('ops')
   if (!Array.isArray(ops)) throw badBody('The body needs "ops", a list of operations.')
   if (ops.length > BATCH_OPS_MAX)
     throw badBody(`A batch has at most ${BATCH_OPS_MAX} operations, and this one ${ops.length}.`)
   const w = request.get('w')
   return {
-    steps: ops.map((op: unknown, index) => parseOp(op, `ops[${index}]`, limits)),
-    w: w === undefined ? undefined : typeof w === 'number' ? String(w) : textOf(w, 'w'),
-    timeout: optionalText(request, 'timeout', 'timeout'),
+    steps: ops.map((op: unknown, index) => parseOp(op, index, limits)),
+    w: typeof w === 'number' ? String(w) : optionalText(request, 'w', 'the body'),
+    timeout: optionalText(request, 'timeout', 'the body'),
   }
 }
 
@@ -75,22 +84,25 @@ function decode(body: Uint8Array, mediaType: string): unknown {
   })
 }
 
-function parseOp(op: unknown, where: string, limits: BatchLimits): BatchStep {
-  const name = fieldsOf(op, where, undefined).get('op')
-  const known = typeof name === 'string' && Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined
-  if (known === undefined) throw badBody(`${where}.op must be put, get or delete.`)
-  const fields = fieldsOf(op, where, known)
-  const bucket = textOf(fields.get('bucket'), `${where}.bucket`)
-  const encoding = optionalText(fields, 'keyEncoding', where)
-  if (encoding !== undefined && encoding !== 'base64url') throw badBody(`${where}.keyEncoding can only be base64url.`)
-  const key = textOf(fields.get('key'), `${where}.key`)
-  const value = name === 'put' ? bytesOf(fields.get('value'), `${where}.value`) : undefined
-  const contentType = optionalText(fields, 'contentType', where)
-  const ttl = optionalText(fields, 'ttl', where)
-  const id = optionalText(fields, 'id', where)
-  const ifMatch = optionalText(fields, 'ifMatch', where)
+function parseOp(op: unknown, index: number, limits: BatchLimits): BatchStep {
+  const fields = fieldsOf(op, index)
+  const name = fields.get('op')
+  const known = OP_FIELDS.get(name)
+  if (known === undefined) throw badBody(`op in ${placeOf(index)} must be put, get or delete.`)
+  refuseUnknown(fields, known, index)
+  const bucket = textOf(fields, 'bucket', index)
+  const key = textOf(fields, 'key', index)
+  const encoding = optionalText(fields, 'keyEncoding', index)
+  if (encoding !== undefined && encoding !== 'base64url')
+    throw badBody(`keyEncoding in ${placeOf(index)} can only be base64url.`)
+  const value = name === 'put' ? bytesOf(fields.get('value'), index) : undefined
+  const contentType = optionalText(fields, 'contentType', index)
+  const ttl = optionalText(fields, 'ttl', index)
+  const id = optionalText(fields, 'id', index)
+  const ifMatch = optionalText(fields, 'ifMatch', index)
   const ifAbsent = fields.get('ifAbsent')
-  if (ifAbsent !== undefined && typeof ifAbsent !== 'boolean') throw badBody(`${where}.ifAbsent must be true or false.`)
+  if (ifAbsent !== undefined && typeof ifAbsent !== 'boolean')
+    throw badBody(`ifAbsent in ${placeOf(index)} must be true or false.`)
 
   try {
     const address = addressFor(bucket, key, encoding)
@@ -104,11 +116,7 @@ function parseOp(op: unknown, where: string, limits: BatchLimits): BatchStep {
       value,
       contentType: name === 'put' ? contentTypeOf(contentType) : '',
       expiresAtMs: expiryOf(ttl, limits.wallMs, 'bad_body'),
-      // An ETag stands in quotes in its header, and without them in bodies.
-      precondition: preconditionOf(
-        ifMatch === undefined || ifMatch === '*' || ifMatch.includes('"') ? ifMatch : `"${ifMatch}"`,
-        ifAbsent === true ? '*' : undefined,
-      ),
+      precondition: preconditionOf(ifMatch && quoted(ifMatch), ifAbsent === true ? '*' : undefined),
     }
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error
@@ -116,55 +124,79 @@ function parseOp(op: unknown, where: string, limits: BatchLimits): BatchStep {
   }
 }
 
+/** An ETag stands in quotes in its header, and without them in bodies. */
+function quoted(etag: string): string {
+  return etag === '*' || etag.includes('"') ? etag : `"${etag}"`
+}
+
 function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
   if (!isBucketName(bucket)) throw new ProblemError('bad_bucket', 'This is no bucket name.')
-  const bytes = bytesOfKeyFields(keyEncoding === undefined ? { key } : { key, keyEncoding })
-  if (bytes === undefined)
-    throw new ProblemError(
-      'bad_key',
-      keyEncoding === undefined ? 'The key holds a lone surrogate.' : 'The key is not canonical base64url.',
-    )
-  if (bytes.length < 1 || bytes.length > KEY_BYTES_MAX)
-    throw new ProblemError('bad_key', `A key is 1 to ${KEY_BYTES_MAX} bytes long, and this one has ${bytes.length}.`)
-  return addressOf(bucket, byteStringOf(bytes))
+  const bytes = keyEncoding === undefined ? utf8Of(key) : base64UrlOf(key)
+  if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return addressOf(bucket, bytes)
+  throw new ProblemError('bad_key', `A key is 1 to ${KEY_BYTES_MAX} bytes long, and this one has ${bytes.length}.`)
+}
+
+function utf8Of(key: string): ByteString {
+  // Most keys are ASCII, and ASCII is its own UTF-8.
+  if (isAscii(key)) return key
+  if (key.isWellFormed()) return Buffer.from(key, 'utf8').toString('latin1')
+  throw new ProblemError('bad_key', 'The key holds a lone surrogate.')
+}
+
+function base64UrlOf(key: string): ByteString {
+  const bytes = decodeBase64Url(key)
+  if (bytes !== undefined) return byteStringOf(bytes)
+  throw new ProblemError('bad_key', 'The key is not canonical base64url.')
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) >= 0x80) return false
+  return true
 }
 
 /** Base64 in JSON, bytes in msgpack. */
-function bytesOf(value: unknown, where: string): Uint8Array {
+function bytesOf(value: unknown, index: number): Uint8Array {
   if (value instanceof Uint8Array) return value
-  if (typeof value !== 'string') throw badBody(`${where} must be base64 text in JSON, bytes in msgpack.`)
+  if (typeof value !== 'string')
+    throw badBody(`value in ${placeOf(index)} must be base64 text in JSON, bytes in msgpack.`)
   const bytes = Buffer.from(value, 'base64')
   // The platform's decoder skips what it does not know.
-  if (bytes.toString('base64') !== value) throw badBody(`${where} is not base64 (with padding).`)
+  if (bytes.toString('base64') !== value) throw badBody(`value in ${placeOf(index)} is not base64 (with padding).`)
   return bytes
 }
 
-/** @param known the fields that it may have, or `undefined` for any. */
-function fieldsOf(value: unknown, where: string, known: readonly string[] | undefined): Fields {
-  const fields: Fields | undefined =
-    value instanceof Map
-      ? value
-      : typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
-        ? new Map(Object.entries(value))
-        : undefined
-  if (fields === undefined) throw badBody(`${where} must be an object.`)
-  if (known !== undefined)
-    for (const name of fields.keys())
-      if (!known.includes(name))
-        throw badBody(
-          `${where} has ${JSON.stringify(name.slice(0, 50))}, which is not known there. Known are ${known.join(', ')}.`,
-        )
-  return fields
+/** Which part of the request is meant: an operation by its number. Put into words only when something is wrong. */
+type Place = number | 'the body'
+
+function placeOf(place: Place): string {
+  return typeof place === 'number' ? `ops[${place}]` : place
 }
 
-function textOf(value: unknown, where: string): string {
-  if (typeof value === 'string') return value
-  throw badBody(`${where} must be a text.`)
+function fieldsOf(value: unknown, place: Place): Fields {
+  if (value instanceof Map) return value
+  if (typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array))
+    return new Map(Object.entries(value))
+  throw badBody(`An object is needed as ${placeOf(place)}.`)
 }
 
-function optionalText(fields: Fields, name: string, where: string): string | undefined {
+function refuseUnknown(fields: Fields, known: ReadonlySet<string>, place: Place): void {
+  for (const name of fields.keys())
+    if (!known.has(name))
+      throw badBody(
+        `${JSON.stringify(name.slice(0, 50))} in ${placeOf(place)} is not known. Known are ${[...known].join(', ')}.`,
+      )
+}
+
+function textOf(fields: Fields, name: string, place: Place): string {
+  const text = optionalText(fields, name, place)
+  if (text !== undefined) return text
+  throw badBody(`${name} is missing in ${placeOf(place)}.`)
+}
+
+function optionalText(fields: Fields, name: string, place: Place): string | undefined {
   const value = fields.get(name)
-  return value === undefined ? undefined : textOf(value, `${where}.${name}`)
+  if (value === undefined || typeof value === 'string') return value
+  throw badBody(`${name} in ${placeOf(place)} must be a text.`)
 }
 
 function badBody(detail: string, cause?: unknown): ProblemError {

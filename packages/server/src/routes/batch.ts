@@ -170,10 +170,8 @@ function runInOrder(
 
 function nothingAt(held: Entry | undefined, traceId: string): Result {
   const deleted = held !== undefined && held.value === undefined
-  const problem = problemBody(
-    new ProblemError('not_found', deleted ? 'The value of this key was deleted.' : 'This key has no value.'),
-    traceId,
-  )
+  const message = deleted ? 'The value of this key was deleted.' : 'This key has no value.'
+  const problem = problemBody({ code: 'not_found', message, options: {} }, traceId)
   return { status: 404, problem, ...(deleted ? { etag: etagOf(held.version) } : {}) }
 }
 

@@ -8,7 +8,7 @@ import type { ServerContext } from '../context.ts'
 import { readBody } from '../http/body.ts'
 import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/entity-tags.ts'
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
-import { ProblemError } from '../http/problem.ts'
+import { ProblemError, sendProblem, traceIdOf, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
 import { httpDate } from '../http/http-date.ts'
@@ -90,8 +90,10 @@ class KeyRoutes {
         },
       )
     const servedBy = loaded.config.name
-    if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs())))
-      throw absent(held, servedBy)
+    if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
+      meter.answered(sendProblem(response, absent(held, servedBy), traceIdOf(request)), startedMs)
+      return
+    }
 
     const etag = `"${etagOf(held.version)}"`
     const headers: OutgoingHttpHeaders = {
@@ -104,8 +106,10 @@ class KeyRoutes {
     if (held.expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(held.expiresAtMs).toISOString()
     const { 'if-none-match': ifNoneMatch, 'if-match': ifMatch, traceparent } = request.headers
     if (traceparent !== undefined) headers['traceparent'] = traceparent
-    if (ifMatch !== undefined && !isMatchedStrongly(ifMatch, held.version))
-      throw preconditionFailed(held, servedBy, false)
+    if (ifMatch !== undefined && !isMatchedStrongly(ifMatch, held.version)) {
+      meter.answered(sendProblem(response, preconditionFailed(held, servedBy, false), traceIdOf(request)), startedMs)
+      return
+    }
     if (ifNoneMatch !== undefined && isMatchedWeakly(ifNoneMatch, held.version)) {
       response.writeHead(304, headers)
       response.end()
@@ -191,9 +195,12 @@ class KeyRoutes {
     const servedBy = loaded.config.name
     try {
       const result = await replica.write(write)
-      if (result.kind === 'precondition-failed') throw preconditionFailed(result.held, servedBy, true)
-      response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, servedBy))
-      response.end()
+      if (result.kind === 'precondition-failed')
+        sendProblem(response, preconditionFailed(result.held, servedBy, true), traceIdOf(request))
+      else {
+        response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, servedBy))
+        response.end()
+      }
     } catch (error) {
       const members = memberCount(replica)
       answerFailure(this.#context, request, response, error, { outcome: 'unknown', members })
@@ -221,26 +228,31 @@ function appliedHeaders(
 }
 
 /** Nothing was ever here, or it was deleted, or its time is up: readers see no difference but the tombstone. */
-function absent(held: Entry | undefined, servedBy: string): ProblemError {
+function absent(held: Entry | undefined, servedBy: string): Trouble {
   const headers: OutgoingHttpHeaders = { [HEADERS.servedBy]: servedBy }
-  if (held === undefined) return new ProblemError('not_found', 'This key has no value.', { headers })
-  if (held.value !== undefined) return new ProblemError('not_found', 'The value of this key has expired.', { headers })
+  if (held === undefined) return { code: 'not_found', message: 'This key has no value.', options: { headers } }
+  if (held.value !== undefined)
+    return { code: 'not_found', message: 'The value of this key has expired.', options: { headers } }
   headers[HEADERS.tombstone] = '1'
   headers['ETag'] = `"${etagOf(held.version)}"`
-  return new ProblemError('not_found', 'The value of this key was deleted.', { headers })
+  return { code: 'not_found', message: 'The value of this key was deleted.', options: { headers } }
 }
 
 /** @param held what the condition was held against. */
-function preconditionFailed(held: Entry | undefined, servedBy: string, isWrite: boolean): ProblemError {
-  return new ProblemError('precondition_failed', 'The key does not hold, on this node, what the condition asks for.', {
-    ...(isWrite ? { outcome: 'not-applied' } : {}),
-    headers: {
-      [HEADERS.conditionScope]: 'node',
-      [HEADERS.servedBy]: servedBy,
-      ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
-      ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),
+function preconditionFailed(held: Entry | undefined, servedBy: string, isWrite: boolean): Trouble {
+  return {
+    code: 'precondition_failed',
+    message: 'The key does not hold, on this node, what the condition asks for.',
+    options: {
+      ...(isWrite ? { outcome: 'not-applied' } : {}),
+      headers: {
+        [HEADERS.conditionScope]: 'node',
+        [HEADERS.servedBy]: servedBy,
+        ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
+        ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),
+      },
     },
-  })
+  }
 }
 
 function isMarkup(contentType: string): boolean {

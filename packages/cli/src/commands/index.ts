@@ -1,0 +1,37 @@
+import type { Command } from '../command.ts'
+import { config } from './config.ts'
+import { deleteCommand } from './delete.ts'
+import { dev } from './dev.ts'
+import { diff } from './diff.ts'
+import { divergence } from './divergence.ts'
+import { exportCommand } from './export.ts'
+import { get } from './get.ts'
+import { importCommand } from './import.ts'
+import { inspect } from './inspect.ts'
+import { list } from './list.ts'
+import { members } from './members.ts'
+import { put } from './put.ts'
+import { repair } from './repair.ts'
+import { server } from './server.ts'
+import { status } from './status.ts'
+import { UNBUILT } from './unbuilt.ts'
+
+/** In the order of the overview. */
+export const COMMANDS: readonly Command[] = [
+  dev,
+  server,
+  status,
+  members,
+  get,
+  put,
+  deleteCommand,
+  list,
+  importCommand,
+  exportCommand,
+  divergence,
+  diff,
+  inspect,
+  repair,
+  config,
+  ...UNBUILT,
+]
