@@ -7,6 +7,8 @@ export type FatalCode =
   | 'evicted'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
   | 'sponsor_lost'
+  /** Asked for and not built yet. */
+  | 'not_implemented'
 
 /** Why a replica cannot go on, with what the operator does next. */
 export class FatalError extends Error {

@@ -7,7 +7,7 @@ import {
   type Random,
   type Timers,
 } from '@grapevine/core'
-import { DEFAULT_SETTINGS, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
+import { DEFAULT_SETTINGS, FatalError, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
 import { openStore, setAside } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
 import { parseHostPort } from './config/option-types.ts'
@@ -41,6 +41,11 @@ const CACHE_BYTES: number = 16 * 1024 * 1024
  */
 export async function openNode(config: ServerConfig, ports: NodePorts): Promise<OpenNode> {
   const { hash, log } = ports
+  if (config.restore !== '')
+    throw new FatalError(
+      'not_implemented',
+      '--restore is not built yet. Start without it, and import the data as writes.',
+    )
   if (config.rebuild) {
     const aside = await setAside(config.dataDir, new Date(ports.clock.wallMs()).toISOString().replaceAll(':', '-'))
     if (aside !== undefined) log.warn('data-set-aside', { aside })

@@ -65,6 +65,36 @@ describe('a value', () => {
     expect(taken.text).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 204 /)
   })
 
+  it('in many pieces is put together', async () => {
+    const { port, replica } = await serverPort()
+    const body = Buffer.from(Array.from({ length: 500_000 }, (_, index) => index % 251))
+    expect((await send(port, 'PUT', '/v1/kv/b/k', { body })).status).toBe(204)
+    expect(body.equals(replica.rows.get(addressOf('b', 'k'))?.value ?? Buffer.of())).toBe(true)
+  })
+
+  it('has to wait while too many others arrive', async () => {
+    const { port, replica } = await serverPort({ argv: ['--value-max', '16MiB'] })
+    const beginnings = await Promise.all(
+      Array.from({ length: 9 }, async () => {
+        const socket = connect(port, '127.0.0.1')
+        socket.on('error', () => {})
+        await once(socket, 'connect')
+        socket.write('PUT /v1/kv/b/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 16000001\r\n\r\n')
+        socket.write(Buffer.alloc(16_000_000))
+        return socket
+      }),
+    )
+    // One of them was one too many.
+    const received = await Promise.any(beginnings.map(async (socket) => String((await once(socket, 'data'))[0])))
+    expect(received).toMatch(/^HTTP\/1.1 503 /)
+    expect(received).toContain('"code":"overloaded"')
+    for (const socket of beginnings) socket.destroy()
+    await expect
+      .poll(async () => (await send(port, 'PUT', '/v1/kv/b/k', { body: Buffer.alloc(1_000_000) })).status)
+      .toBe(204)
+    expect(replica.writes).toBe(1)
+  })
+
   it('that breaks off is not written', async () => {
     const { port, replica } = await serverPort()
     const socket = connect(port, '127.0.0.1')

@@ -19,7 +19,7 @@ import {
   type Version,
 } from '../../src/index.ts'
 
-export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'latin1') }
+export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 export const anyId: fc.Arbitrary<string> = hexadecimal(16)
 
