@@ -31,7 +31,7 @@ export const divergence: Command = {
       await printDocument(call, body, (style) => divergenceText(body, style))
       return body.converged && body.unreachable.length === 0 ? EXIT.good : EXIT.divergence
     }
-    return call.flags.has('watch') ? watch(call, show) : show()
+    return await (call.flags.has('watch') ? watch(call, show) : show())
   },
 }
 

@@ -30,7 +30,7 @@ export const repair: Command = {
     await using grapevine = await openCluster(call)
     const exchanges = await exchangeOnce(call, grapevine)
     await printDocument(call, { exchanges }, (style) => exchangesText(exchanges, style))
-    if (call.flags.has('wait')) return waitUntilSame(call, grapevine)
+    if (call.flags.has('wait')) return await waitUntilSame(call, grapevine)
     const failed = exchanges.filter(({ result }) => result === 'failed')
     if (failed.length === 0) return EXIT.good
     throw new CommandError(`${failed.map(({ with: peer, error }) => `${peer}: ${error ?? 'failed'}`).join('; ')}.`, {

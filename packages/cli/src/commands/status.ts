@@ -25,7 +25,7 @@ export const status: Command = {
       await printDocument(call, cluster, (style) => statusText(cluster, style))
       return EXIT.good
     }
-    return call.flags.has('watch') ? watch(call, show) : show()
+    return await (call.flags.has('watch') ? watch(call, show) : show())
   },
 }
 
