@@ -16,7 +16,8 @@ export default defineConfig({
         ...source,
         test: {
           name: 'cluster',
-          include: ['test/cluster/**/*.test.ts'], globalSetup,
+          include: ['test/cluster/**/*.test.ts'],
+          globalSetup,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
@@ -26,7 +27,8 @@ export default defineConfig({
         ...source,
         test: {
           name: 'chaos',
-          include: ['test/chaos/**/*.test.ts'], globalSetup,
+          include: ['test/chaos/**/*.test.ts'],
+          globalSetup,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

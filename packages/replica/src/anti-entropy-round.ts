@@ -16,7 +16,7 @@ import {
 } from '@grapevine/core'
 import { differingChildren } from '@grapevine/merkle'
 import type { AskMember } from './ask-member.ts'
-import { sleep, yieldToOthers } from './deferred.ts'
+import { sleep, yieldToOthers } from './sleep.ts'
 import { freshTree } from './fresh-tree.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests } from './local-answers.ts'

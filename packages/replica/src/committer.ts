@@ -19,7 +19,7 @@ import {
 import { addDigest, entryDigest } from '@grapevine/merkle'
 import type { Arrival } from './arrival.ts'
 import { planCommit, type CommitPlan } from './commit-plan.ts'
-import { sleep } from './deferred.ts'
+import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
 export interface CommitterContext {

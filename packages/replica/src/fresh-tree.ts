@@ -1,6 +1,6 @@
 import type { Timers } from '@grapevine/core'
 import type { HashTree } from '@grapevine/merkle'
-import { yieldToOthers } from './deferred.ts'
+import { yieldToOthers } from './sleep.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 /** Leaves rehashed before everybody else has a turn: a few milliseconds of hashing. */

@@ -15,7 +15,7 @@ import {
   type Transport,
 } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
-import { sleep } from './deferred.ts'
+import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { ALL_PARTITIONS, pullPartitions, type PullContext } from './pull-round.ts'

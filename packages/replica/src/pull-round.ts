@@ -1,7 +1,7 @@
 import { PARTITIONS, type Partition, type ReplicaId, type Timers, type VectorRows } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
 import type { Source } from './arrival.ts'
-import { yieldToOthers } from './deferred.ts'
+import { yieldToOthers } from './sleep.ts'
 import type { Intake } from './intake.ts'
 import type { ReplicaState } from './replica-state.ts'
 

@@ -16,7 +16,7 @@ import {
 import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { Committer } from './committer.ts'
-import { sleep } from './deferred.ts'
+import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Intake } from './intake.ts'
@@ -209,10 +209,8 @@ export class RunningReplica implements Replica {
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
-    const answerer = member.answerers[name as Exclude<QuestionName, 'hello' | 'join'>] as (
-      question: Question<Name>,
-      from: ReplicaId,
-    ) => Promise<Answer<Name>>
+    const answerers: Readonly<Record<string, unknown>> = member.answerers
+    const answerer = answerers[name] as (question: Question<Name>, from: ReplicaId) => Promise<Answer<Name>>
     return answerer(question, from)
   }
 

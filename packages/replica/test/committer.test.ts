@@ -11,7 +11,7 @@ import {
   type Store,
 } from '@grapevine/core'
 import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
-import { LevelStore, type Database } from '@grapevine/storage'
+import { LevelStore } from '@grapevine/storage'
 import { MemoryLevel } from 'memory-level'
 import { expect, it } from 'vitest'
 import type { LocalOutcome } from '../src/arrival.ts'
@@ -40,7 +40,7 @@ async function bench(): Promise<Bench> {
     openDatabase: async () => {
       if (faults.openings-- > 0) throw new Error('IO error: still no space')
       await db.open()
-      return db as Database
+      return db
     },
   })
   const commit = store.commit.bind(store)

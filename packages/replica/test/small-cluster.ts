@@ -14,7 +14,7 @@ import {
   type Random,
   type Transport,
 } from '@grapevine/core'
-import { LevelStore, type Database } from '@grapevine/storage'
+import { LevelStore } from '@grapevine/storage'
 import { FrameCodec } from '@grapevine/wire'
 import { MemoryLevel } from 'memory-level'
 import { hash as nodeHash } from 'node:crypto'
@@ -99,7 +99,7 @@ export class SmallCluster {
       hash: sha256,
       openDatabase: async () => {
         await machine.db.open()
-        return machine.db as Database
+        return machine.db
       },
     })
     const process = { crashed: false } as Process & { replica: RunningReplica }

@@ -93,7 +93,7 @@ async function openClassicLevel(options: OpenStoreOptions, location: string, isN
   } catch (error) {
     throw storeErrorOf(error, location)
   }
-  return db as Database
+  return db
 }
 
 function storeErrorOf(error: unknown, location: string): StoreError {

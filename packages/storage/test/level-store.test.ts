@@ -28,7 +28,7 @@ async function openOnDisk(directory: string): Promise<LevelStore> {
 async function openInMemory(db: MemoryLevel<Buffer, Buffer>): Promise<LevelStore> {
   const openDatabase = async (): Promise<Database> => {
     await db.open()
-    return db as Database
+    return db
   }
   return LevelStore.open({ openDatabase, hash: sha256 })
 }

@@ -211,7 +211,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
 
 /** Vectors and rosters are compared by hashes of their text, so there is one order. */
 function areAscending(texts: readonly string[]): boolean {
-  return texts.every((text, index) => index === 0 || (texts[index - 1] ?? '') < text)
+  return texts.every((each, index) => index === 0 || (texts[index - 1] ?? '') < each)
 }
 
 const seqRanges: Codec<readonly number[]> = {
