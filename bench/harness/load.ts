@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import { latencyOf, type Latency } from './statistics.ts'
 
 /** Splits what a socket reads into answers. */
@@ -115,7 +116,9 @@ export async function runLoad(load: Load): Promise<LoadResult> {
     load.onMeasure?.()
     const startedMs = performance.now()
     const cpu = process.cpuUsage()
-    await Promise.race([sleep(load.seconds), ended, failure])
+    const pause = new AbortController()
+    await Promise.race([sleep(load.seconds, pause.signal), ended, failure])
+    pause.abort()
     const seconds = (performance.now() - startedMs) / 1000
     const { user, system } = process.cpuUsage(cpu)
     measuring = false
@@ -138,8 +141,7 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   }
 }
 
-function sleep(seconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, seconds * 1000)
-  })
+/** A pause that is cut short resolves too: nobody is waiting for it any more. */
+function sleep(seconds: number, signal?: AbortSignal): Promise<void> {
+  return setTimeout(seconds * 1000, undefined, signal === undefined ? {} : { signal }).catch(() => {})
 }

@@ -9,13 +9,14 @@ export interface Contestant<Sample> {
 
 /**
  * Measures in turns, A B, B A, A B …: whatever else the machine is doing meets all alike, and the order favours none.
- * Ratios are then taken within each round.
+ * Ratios are then taken within each round. A first turn of each is not counted: compilers and caches are cold in it.
  */
 export async function takeTurns<Sample>(
   rounds: number,
   contestants: readonly Contestant<Sample>[],
 ): Promise<ReadonlyMap<string, readonly Sample[]>> {
   const samples = new Map<string, Sample[]>(contestants.map(({ name }) => [name, []]))
+  for (const { measure } of contestants) await measure()
   for (let round = 0; round < rounds; round++) {
     for (const { name, measure, show } of round % 2 === 0 ? contestants : contestants.toReversed()) {
       const sample = await measure()

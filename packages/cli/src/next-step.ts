@@ -1,6 +1,6 @@
 import { GrapevineError, type ErrorCode } from '@grapevine/client'
 import type { Command } from './command.ts'
-import { CommandError } from './exit-code.ts'
+import { CommandError, EXIT, exitCodeOf } from './exit-code.ts'
 import { UsageError } from './usage-error.ts'
 
 /** What to try next, for whoever reads the error. */
@@ -8,10 +8,12 @@ export function nextStepOf(error: unknown, command: Command | undefined): string
   if (error instanceof CommandError) return error.next
   if (error instanceof UsageError)
     return command === undefined ? 'grapevine --help' : `grapevine ${command.name} --help`
+  if (error instanceof GrapevineError && error.code === 'aborted') return undefined
   if (!(error instanceof GrapevineError)) return 'set GRAPEVINE_DEBUG=1 to see where it came from'
   if (error.outcome === 'unknown') return 'read the value to see what became of it, or repeat the command'
   const help = `grapevine ${command?.name ?? ''} --help`
   const trace = error.traceId === undefined ? '' : `; the node's log tells more of it as ${error.traceId}`
+  if (exitCodeOf(error) === EXIT.usage) return help
   return NEXT[error.code] ?? `${error.status === undefined ? help : 'grapevine status'}${trace}`
 }
 

@@ -71,8 +71,8 @@ export class ClassicRumors implements RumorMonger {
     this.#eager.notice(replica, takesRumors)
   }
 
-  listeners(): readonly Peer[] {
-    return this.#eager.listeners()
+  listeners(of: Pick<Entry, 'keyHash'>): readonly Peer[] {
+    return this.#eager.listeners(of)
   }
 
   ignite(entry: Entry, tell?: Tell): void {

@@ -13,11 +13,13 @@ import {
   type ReplicaId,
 } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
+import type { Owners } from './owners.ts'
 import type { RumorMonger, Tell } from './rumor-monger.ts'
 
 export interface RumorContext {
   readonly ask: AskMember
   readonly livePeers: () => readonly Peer[]
+  readonly owners: Pick<Owners, 'ofEntry'>
   readonly random: Random
   readonly measures: Measures
   /** Bytes of entries that one question may carry. */
@@ -76,16 +78,16 @@ export class EagerRumors implements RumorMonger {
     else this.#notListening.add(replica)
   }
 
-  listeners(): readonly Peer[] {
+  listeners(of: Pick<Entry, 'keyHash'>): readonly Peer[] {
     if (this.#paused) return []
-    return this.#context.livePeers().filter(({ replica }) => !this.#notListening.has(replica))
+    return this.#liveOwners(of).filter(({ replica }) => !this.#notListening.has(replica))
   }
 
   ignite(entry: Entry, tell?: Tell): void {
     if (this.#paused) return
     this.#context.measures.add('rumor_updates')
     if (tell === undefined) this.#spread(entry, undefined)
-    else for (const { replica } of this.listeners()) this.#enqueue(replica, entry, 0, tell)
+    else for (const { replica } of this.listeners(entry)) this.#enqueue(replica, entry, 0, tell)
   }
 
   relay(entry: Entry, hops: number): void {
@@ -101,9 +103,14 @@ export class EagerRumors implements RumorMonger {
   }
 
   #spread(entry: Entry, hops: number | undefined): void {
-    const live = this.#context.livePeers().map(({ replica }) => replica)
+    const live = this.#liveOwners(entry).map(({ replica }) => replica)
     const plan = rumorTargets({ live, hops, random: this.#context.random })
     for (const replica of plan.targets) this.#enqueue(replica, entry, plan.hops, undefined)
+  }
+
+  #liveOwners(of: Pick<Entry, 'keyHash'>): Peer[] {
+    const owners = this.#context.owners.ofEntry(of)
+    return this.#context.livePeers().filter(({ replica }) => owners.includes(replica))
   }
 
   #enqueue(replica: ReplicaId, entry: Entry, hops: number, tell: Tell | undefined): void {

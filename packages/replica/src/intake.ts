@@ -1,4 +1,5 @@
 import {
+  HOT_MS,
   isBeyondDrift,
   PARKED_ENTRIES_MAX,
   type Admission,
@@ -43,10 +44,19 @@ export class Intake {
   /** Newest per key; when full, the earliest to come is worth keeping and the rest comes again by anti-entropy. */
   readonly #parked = new Map<string, Entry>()
   #timer: Timer | undefined
+  #lastNewsMs = Number.NEGATIVE_INFINITY
 
   constructor(context: IntakeContext) {
     this.#context = context
   }
+
+  /** Since the last entry that was news, by whatever way it came. */
+  get sinceNewsMs(): number {
+    return this.#context.clock.monotonicMs() - this.#lastNewsMs
+  }
+
+  /** Called when something was news after a quiet time. */
+  onNews: () => void = () => {}
 
   get parked(): number {
     return this.#parked.size
@@ -59,6 +69,7 @@ export class Intake {
     const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
     if (early.length > 0) this.#park(early, from)
     const admissions = await this.#commit(inTime, early.length === 0 ? claims : [], source)
+    if (admissions.includes('news')) this.#noteNews()
     const refused = admissions.filter((admission) => admission === 'refused').length
     if (refused > 0) measures.add('refused_entries', refused)
     if (early.length === 0) return admissions
@@ -68,6 +79,12 @@ export class Intake {
 
   stop(): void {
     this.#timer?.cancel()
+  }
+
+  #noteNews(): void {
+    const wasQuiet = this.sinceNewsMs > HOT_MS
+    this.#lastNewsMs = this.#context.clock.monotonicMs()
+    if (wasQuiet) this.onNews()
   }
 
   #commit(

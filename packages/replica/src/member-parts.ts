@@ -19,6 +19,7 @@ import { FatalError } from './fatal-error.ts'
 import type { Intake } from './intake.ts'
 import { FailureDetector } from './membership/failure-detector.ts'
 import type { ChangeMembership } from './membership-change.ts'
+import { Owners } from './owners.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import type { RumorMonger } from './rumor-monger.ts'
@@ -28,6 +29,7 @@ export interface MemberParts {
   readonly ask: AskMember
   readonly detector: FailureDetector
   readonly rumors: RumorMonger
+  readonly owners: Owners
   readonly answerers: Answerers
   /** Exchanges publications with one member. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
@@ -79,8 +81,19 @@ export function assembleMember(context: MemberContext): MemberParts {
       if (kind === 'refute') void noteIncarnation(member.incarnation).catch(() => {})
     },
   })
+  const owners = new Owners({
+    roster: () => state().roster,
+    members: () =>
+      state()
+        .members()
+        .map((replica) => ({ replica, zone: detector.member(replica)?.zone ?? '' })),
+    // The first mode: every node owns every partition.
+    replicationFactor: 'all',
+    hash: options.hash,
+  })
   const spreading: RumorContext = {
     ask,
+    owners,
     livePeers: () => detector.livePeers(),
     random,
     measures,
@@ -126,6 +139,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     ask,
     detector,
     rumors,
+    owners,
     publishTo,
     publishToAll: async () => {
       await Promise.all(detector.livePeers().map(({ replica }) => publishTo(replica).catch(ignoreAbsence)))

@@ -20,16 +20,31 @@ export class Rounds {
     this.#context = context
   }
 
-  /** Runs `round` each `intervalMs()` ± 20 %, the first time after one interval. */
-  every(name: string, intervalMs: () => number, round: () => Promise<void>): void {
-    if (this.#stopped) return
+  /**
+   * Runs `round` each `intervalMs()` ± 20 %, the first time after one interval. Calling what it returns takes a
+   * shorter interval into account at once, instead of after the next round.
+   */
+  every(name: string, intervalMs: () => number, round: () => Promise<void>): () => void {
     const { timers, random } = this.#context
-    const delayMs = intervalMs() * (1 - JITTER + random.next() * JITTER * 2)
-    const timer = timers.after(delayMs, () => {
-      this.#timers.delete(timer)
-      this.run(name, round, () => this.every(name, intervalMs, round))
-    })
-    this.#timers.add(timer)
+    let waiting: Timer | undefined
+    const schedule = (): void => {
+      if (this.#stopped) return
+      const delayMs = intervalMs() * (1 - JITTER + random.next() * JITTER * 2)
+      const timer = timers.after(delayMs, () => {
+        this.#timers.delete(timer)
+        waiting = undefined
+        this.run(name, round, schedule)
+      })
+      this.#timers.add(timer)
+      waiting = timer
+    }
+    schedule()
+    return () => {
+      if (waiting === undefined) return
+      waiting.cancel()
+      this.#timers.delete(waiting)
+      schedule()
+    }
   }
 
   /** Runs `round` now, beside everything else. What the network did to it is expected; a bug is not. */

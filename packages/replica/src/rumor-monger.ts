@@ -12,8 +12,8 @@ export interface RumorMonger {
   resume(): void
   /** A peer says whether it takes rumors. One that does not cannot acknowledge, so `w` must not count on it. */
   notice(replica: ReplicaId, takesRumors: boolean): void
-  /** Live peers that can acknowledge a write. */
-  listeners(): readonly Peer[]
+  /** Live owners other than this one that can acknowledge a write of this key. */
+  listeners(of: Pick<Entry, 'keyHash'>): readonly Peer[]
   /** An own write. With `tell` it goes to every listener, and each of them is told of once. */
   ignite(entry: Entry, tell?: Tell): void
   /** News from somebody else, with what is left of its way. */

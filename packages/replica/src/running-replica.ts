@@ -1,4 +1,5 @@
 import {
+  pullDelayMs,
   RefusalError,
   standingOf,
   type Address,
@@ -122,8 +123,14 @@ export class RunningReplica implements Replica {
 
   write(request: WriteRequest): Promise<WriteResult> {
     const { hash, timers } = this.#options
-    const rumors = this.#member?.rumors
-    return coordinateWrite(request, { committer: this.#committer, rumors, hash, timers, refusal: this.#writeRefusal })
+    return coordinateWrite(request, {
+      committer: this.#committer,
+      rumors: this.#member?.rumors,
+      owners: this.#member?.owners,
+      hash,
+      timers,
+      refusal: this.#writeRefusal,
+    })
   }
 
   members(): readonly MemberView[] {
@@ -276,12 +283,7 @@ export class RunningReplica implements Replica {
   #startRounds(member: MemberParts): void {
     const { settings } = this.#options
     const { antiEntropyIntervalMs, pullIntervalMs } = settings
-    if (pullIntervalMs > 0)
-      this.#rounds.every(
-        'pull',
-        () => pullIntervalMs,
-        () => this.#pull(member),
-      )
+    if (pullIntervalMs > 0) this.#startPulls(member)
     this.#rounds.every(
       'anti-entropy',
       () => antiEntropyIntervalMs,
@@ -297,6 +299,20 @@ export class RunningReplica implements Replica {
       () => PEERS_INTERVAL_MS,
       () => this.#notePeers(member),
     )
+  }
+
+  /** In a large cluster pulls carry a rumor to its end, and so are quick while anything is fresh. */
+  #startPulls(member: MemberParts): void {
+    const intervalMs = (): number =>
+      pullDelayMs({
+        liveReplicas: member.detector.livePeers().length,
+        sinceNewsMs: this.#intake.sinceNewsMs,
+        idleMs: this.#options.settings.pullIntervalMs,
+      })
+    const hasten = this.#rounds.every('pull', intervalMs, () => this.#pull(member))
+    this.#intake.onNews = () => {
+      if (intervalMs() < this.#options.settings.pullIntervalMs) hasten()
+    }
   }
 
   async #pull(member: MemberParts): Promise<void> {

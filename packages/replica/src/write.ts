@@ -1,12 +1,14 @@
 import { acksNeeded, Tally, WriteError, type Entry, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
+import type { Owners } from './owners.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 
 export interface WriteContext {
   readonly committer: Committer
   /** None before the replica is a member; then writes are refused anyway. */
   readonly rumors: RumorMonger | undefined
+  readonly owners: Owners | undefined
   readonly hash: Hash
   readonly timers: Timers
   /** Why writes are not taken now, or undefined. */
@@ -20,14 +22,15 @@ export interface WriteContext {
  * @throws {WriteError} with the outcome.
  */
 export function coordinateWrite(request: WriteRequest, context: WriteContext): Promise<WriteResult> {
-  const { committer, rumors, hash } = context
+  const { committer, rumors, owners, hash } = context
   const refusal = context.refusal()
-  if (refusal !== undefined || rumors === undefined)
+  if (refusal !== undefined || rumors === undefined || owners === undefined)
     return fail(refusal ?? 'not_ready', `this node is ${refusal === 'draining' ? 'stopping' : 'not ready'}`)
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
-  const members = committer.state.members().length
+  const keyHash = hash.sha256(bytesOf(request.address))
+  const members = owners.ofEntry({ keyHash }).length
   const needed = acksNeeded(request.w, members)
-  const listeners = needed > 1 ? rumors.listeners().length : 0
+  const listeners = needed > 1 ? rumors.listeners({ keyHash }).length : 0
   if (needed > 1 && listeners + 1 < needed)
     return fail('quorum_not_met', `${needed} of ${members} members must hold the write, and ${listeners + 1} are live`)
 
@@ -35,7 +38,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
     committer.submit({
       kind: 'write',
       address: request.address,
-      keyHash: hash.sha256(bytesOf(request.address)),
+      keyHash,
       value: request.value,
       contentType: request.contentType,
       expiresAtMs: request.expiresAtMs,
@@ -55,7 +58,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
     function collectAcks(entry: Entry, monger: RumorMonger): void {
       const tally = new Tally(
         needed,
-        monger.listeners().map(({ replica }) => replica),
+        monger.listeners(entry).map(({ replica }) => replica),
       )
       const deadline = context.timers.after(request.timeoutMs, () => finish('was not confirmed in time'))
       const finish = (problem: string | undefined): void => {

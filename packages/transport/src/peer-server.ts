@@ -41,6 +41,7 @@ export interface PeerServer {
 /** Longer than the asking side keeps its connections, so that it is never we who close one under a question. */
 const KEEP_ALIVE_MS = 660_000
 const HEADERS_MS = 5_000
+const REQUEST_MS = 15_000
 /** Of a connection under a question: a peer that does not read its answer. */
 const SILENCE_MS = 60_000
 /** 256 members with 4 connections each, and room for those who restart. */
@@ -48,14 +49,16 @@ const CONNECTIONS_MAX = 2_048
 
 /** The answering side of the transport: one route on the peer port. */
 export async function openPeerServer(options: PeerServerOptions): Promise<PeerServer> {
+  const { requestTimeoutMs = REQUEST_MS } = options
   const codec = new FrameCodec(options.hash)
   const app = fastify({
     bodyLimit: frameBytesMax(options.valueBytesMax),
     keepAliveTimeout: KEEP_ALIVE_MS,
-    requestTimeout: options.requestTimeoutMs ?? 15_000,
+    requestTimeout: requestTimeoutMs,
     connectionTimeout: SILENCE_MS,
-    // Node looks for slow headers each 30 s otherwise, whatever limit they have.
-    http: { headersTimeout: HEADERS_MS, connectionsCheckingInterval: 1_000 },
+    // Node looks for slow headers each 30 s otherwise, whatever limit they have; and it exchanges the two limits when
+    // that of the headers is the longer.
+    http: { headersTimeout: Math.min(HEADERS_MS, requestTimeoutMs), connectionsCheckingInterval: 1_000 },
     forceCloseConnections: true,
     logger: false,
   })

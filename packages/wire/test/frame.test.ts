@@ -270,7 +270,7 @@ function errorOf(run: () => unknown): unknown {
 
 function outcomeOf(run: () => unknown): string {
   const error = errorOf(run)
-  return error === undefined ? 'read' : error instanceof Error ? error.name : String(error)
+  return error === undefined ? 'read' : error instanceof Error ? error.name : 'no error at all'
 }
 
 function expectMalformed(run: () => unknown): void {

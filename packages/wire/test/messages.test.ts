@@ -49,7 +49,7 @@ describe.each(NAMES)('%s', (name) => {
 
 describe('a message whose fields are wrong', () => {
   const [hash, short, id] = [new Uint8Array(32), new Uint8Array(8), new Uint8Array(8)]
-  const member = [id, 'n1', 'h:1', 'http://h:2', '', '1', 0, 1]
+  const member: unknown[] = [id, 'n1', 'h:1', 'http://h:2', '', '1', 0, 1]
   const { envelope } = entryWith()
   const flipped = envelope.slice()
   flipped[envelope.length - 1] = 0

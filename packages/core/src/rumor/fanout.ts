@@ -39,7 +39,7 @@ export function hopLimit(replicas: number): number {
 }
 
 /** How long fresh news keeps the pull quick. The last replica hears within a few pulls of the first. */
-const HOT_MS = 200
+export const HOT_MS = 200
 const HOT_PULL_MS = 10
 
 /**
