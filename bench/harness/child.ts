@@ -9,6 +9,10 @@ const STOP_MS_MAX = 20_000
 /** `USER_HZ`, in which /proc counts: 100 wherever Node runs. */
 const TICKS_PER_SECOND = 100
 
+// Without a handler these end the process at once, and what it started lives on.
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
+
 /** A process that this benchmark started, and ends. It never outlives the benchmark. */
 export class Child {
   readonly #process: ChildProcess

@@ -44,8 +44,9 @@ export async function startCluster(count: number, options: GrapevineOptions): Pr
       options,
     )
   })
-  // The founder first: the others cannot join before there is a cluster.
-  for (const node of nodes) await node.start()
+  // All at once: a founder that knows of others first looks whether one of them has a cluster already.
+  for (const node of nodes) node.launch()
+  await Promise.all(nodes.map((node) => node.untilReady()))
   return nodes
 }
 
@@ -86,16 +87,20 @@ class RunningNode implements GrapevineNode {
     return this.#child
   }
 
-  async start(isNew = true): Promise<void> {
+  launch(isNew = true): void {
     const args = [...this.#command, ...(this.#founds && isNew ? ['--found'] : [])]
     this.#child = Child.start(this.name, process.execPath, args, this.#logFile)
+  }
+
+  async untilReady(): Promise<void> {
     await this.child.untilReady(async () => (await fetch(`${this.url}/readyz`)).ok)
   }
 
   async crashAndRestart(): Promise<number> {
     await this.child.stop('SIGKILL')
     const startedMs = performance.now()
-    await this.start(false)
+    this.launch(false)
+    await this.untilReady()
     return performance.now() - startedMs
   }
 

@@ -35,7 +35,7 @@ export class Admin {
   }
 
   cluster(options: CallOptions = {}): Promise<ClusterBody> {
-    return this.#connection.requestJson('/v1/cluster', options)
+    return this.#connection.requestJson('/v1/cluster', { ...options, asksOthers: true })
   }
 
   members(options: CallOptions = {}): Promise<MembersBody> {
@@ -48,18 +48,21 @@ export class Admin {
 
   divergence(options: CallOptions & { readonly depth?: number | undefined } = {}): Promise<DivergenceBody> {
     const query = queryText({ depth: options.depth })
-    return this.#connection.requestJson(`/v1/admin/divergence${query}`, options)
+    return this.#connection.requestJson(`/v1/admin/divergence${query}`, { ...options, asksOthers: true })
   }
 
   /** One page of the keys in which the answering node (`a`) and another one (`b`) differ. */
   diff(withNode: string, options: DiffOptions = {}): Promise<DiffBody> {
     const query = queryText({ with: withNode, cursor: options.cursor, limit: options.limit })
-    return this.#connection.requestJson(`/v1/admin/diff${query}`, options)
+    return this.#connection.requestJson(`/v1/admin/diff${query}`, { ...options, asksOthers: true })
   }
 
   /** One key on every replica, side by side. */
   inspect(bucket: string, key: Key, options: CallOptions = {}): Promise<InspectBody> {
-    return this.#connection.requestJson(pathOf(bucket, key, undefined, '/v1/admin/keys'), options)
+    return this.#connection.requestJson(pathOf(bucket, key, undefined, '/v1/admin/keys'), {
+      ...options,
+      asksOthers: true,
+    })
   }
 
   /** One exchange of the answering node, now. Doing it twice does no harm. */

@@ -35,6 +35,9 @@ export interface RequestOptions extends CallOptions {
   readonly body?: Uint8Array | undefined
   /** Whether it changes nothing. Default: whether the method is GET or HEAD. */
   readonly safe?: boolean
+  /** Whether the node asks all others before it answers: then it gets more time before another node is tried. */
+  readonly asksOthers?: boolean
+  /** Leaves the body as a stream. */
   readonly stream?: boolean
 }
 
@@ -62,7 +65,14 @@ export class Connection {
 
   /** @throws {GrapevineError} for every answer of 400 and above, and for none. */
   async request(path: string, init: RequestOptions = {}): Promise<Answer> {
-    const { method = 'GET', headers, body, safe = method === 'GET' || method === 'HEAD', stream = false } = init
+    const {
+      method = 'GET',
+      headers,
+      body,
+      safe = method === 'GET' || method === 'HEAD',
+      asksOthers = false,
+      stream = false,
+    } = init
     const request: OutgoingRequest = {
       method,
       path,
@@ -70,6 +80,7 @@ export class Connection {
       // A copy: the caller may use its buffer again while we still try.
       body: body && new Uint8Array(body),
       safe,
+      asksOthers,
       stream,
     }
     if (this.#closing.signal.aborted)

@@ -7,6 +7,8 @@ export interface OutgoingRequest {
   readonly body?: Uint8Array<ArrayBuffer> | undefined
   /** Whether it changes nothing, so that it may be asked twice. */
   readonly safe: boolean
+  /** Whether the node asks all others before it answers, and so waits for those that are silent. */
+  readonly asksOthers?: boolean
   /** Leaves the body to the caller, who reads it for as long as it takes. */
   readonly stream?: boolean
 }

@@ -8,7 +8,11 @@ import type { RetryBudget } from './retry-budget.ts'
 const ROUNDS_MAX = 4
 const WAIT_MS_MIN = 50
 const WAIT_MS_MAX = 1_000
-/** A read leaves half of its time for the next node, if there is one, but no node gets less than this. */
+/** A read leaves half of its time for the next node, if there is one. */
+const SHARE_OF_READ = 0.5
+/** A report takes as long as the slowest member is waited for, wherever it is made. */
+const SHARE_OF_REPORT = 0.75
+/** But no node gets less than this. */
 const ATTEMPT_MS_MIN = 100
 
 export interface SendContext {
@@ -54,7 +58,8 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
     }
     tried.add(url)
     const mayMoveOn = request.safe && pool.next(nowMs(), tried) !== undefined
-    const timeoutMs = mayMoveOn ? Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs / 2)) : remainingMs
+    const share = !mayMoveOn ? 1 : request.asksOthers ? SHARE_OF_REPORT : SHARE_OF_READ
+    const timeoutMs = Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share))
     const verdict = judge(await contact(url, request, { fetch, timeoutMs, signal }), request, url)
     if (verdict.unwell) {
       pool.failed(url, nowMs(), random())

@@ -203,6 +203,16 @@ describe('no answer', () => {
     expect(await outcomeOf(network.client(), peer)).toBe('broken')
   })
 
+  it('is broken when the answer is larger than the peer may make it', async () => {
+    const large = entryOf('large', 'x'.repeat(frameBytesMax(1_024)))
+    const peer = await network.httpPeer((frame) => {
+      const { header } = codec.decodeQuestion(frame)
+      const back = { cluster: CLUSTER, from: ASKED, to: header.from, request: header.request }
+      return codec.encodeAnswer(back, 'hot-rumors', { entries: [large] })
+    })
+    expect(await outcomeOfAsking(network.client().ask(peer, 'hot-rumors', {}, ASK_MS))).toBe('broken')
+  })
+
   it('is broken when there is another answer than to this question', async () => {
     const peer = await network.httpPeer((frame) => {
       const { header } = codec.decodeQuestion(frame)

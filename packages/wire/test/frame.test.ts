@@ -84,6 +84,7 @@ describe('a frame', () => {
     ['a head of two parts', sealed(packed([1, HEADER_ROW]), packed([[]]))],
     ['a head that is no array', sealed(packed('probe'), packed([[]]))],
     ['a head that is longer than the frame', sealed(packed([1, HEADER_ROW, 'probe']), packed([[]]), 65_535)],
+    ['a head that says it is longer, and no body', sealed(packed([1, HEADER_ROW, 'probe']), Buffer.alloc(0), 65_535)],
     ['a head that is shorter than it says', sealed(packed([1, HEADER_ROW, 'probe']), packed([[]]), 20)],
     ['no such question', question('drop-table', [[]])],
     ['a question that every object has', question('constructor', [[]])],

@@ -30,8 +30,9 @@ export const importCommand: Command = {
     const progress = new Progress(call, 'importing')
     const mistakes = new Mistakes(call, progress)
     await using grapevine = await openCluster(call, { discover: true })
-    // Found out before the first line is read.
+    // Found out before the first line is read: a name that is none, and nobody there. Later on we are patient.
     grapevine.bucket(bucket)
+    await grapevine.request('/livez', { signal: call.signal })
     try {
       await importRecords(recordsOf(file, call, mistakes), grapevine, {
         bucket,

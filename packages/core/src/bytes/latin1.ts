@@ -16,20 +16,41 @@ export function writeByteString(target: Uint8Array, offset: number, text: ByteSt
 
 /** At most a few KiB: longer texts want a platform's decoder. */
 export function byteStringOf(bytes: Uint8Array): ByteString {
+  // Appending one character at a time is faster than spreading for the lengths that occur: hashes and addresses.
   let text = ''
-  for (let from = 0; from < bytes.length; from += 512) text += String.fromCharCode(...bytes.subarray(from, from + 512))
+  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index] ?? 0)
   return text
 }
+
+/** Whether the bytes from `offset` on are those of `text`. */
+export function startsWithByteString(bytes: Uint8Array, offset: number, text: ByteString): boolean {
+  for (let index = 0; index < text.length; index++) if (bytes[offset + index] !== text.charCodeAt(index)) return false
+  return true
+}
+
+/** Two digits for each byte. Ids are read and written for every entry, so this is a table and no arithmetic. */
+const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 export function hexOf(text: ByteString): string {
   let hex = ''
-  for (let index = 0; index < text.length; index++) hex += text.charCodeAt(index).toString(16).padStart(2, '0')
+  for (let index = 0; index < text.length; index++) hex += HEX[text.charCodeAt(index)] ?? ''
   return hex
 }
 
-export function byteStringOfHex(hex: string): ByteString {
-  let text = ''
+/** The hexadecimal digits of so many bytes. */
+export function readHex(bytes: Uint8Array, offset: number, length: number): string {
+  let hex = ''
+  for (let index = offset; index < offset + length; index++) hex += HEX[bytes[index] ?? 0] ?? ''
+  return hex
+}
+
+/** Writes the bytes of lower-case hexadecimal digits. */
+export function writeHex(target: Uint8Array, offset: number, hex: string): void {
   for (let index = 0; index < hex.length; index += 2)
-    text += String.fromCharCode(Number.parseInt(hex.slice(index, index + 2), 16))
-  return text
+    target[offset + index / 2] = (digitOf(hex.charCodeAt(index)) << 4) | digitOf(hex.charCodeAt(index + 1))
+}
+
+/** `0` to `9` are 0x30 to 0x39, `a` to `f` 0x61 to 0x66. */
+function digitOf(character: number): number {
+  return character < 0x3a ? character - 0x30 : character - 0x57
 }

@@ -1,7 +1,6 @@
-import { byteStringOf, byteStringOfHex, hexOf, writeByteString } from '../bytes/latin1.ts'
-import type { Hlc } from '../clock/hlc.ts'
+import { byteStringOf, readHex, startsWithByteString, writeByteString, writeHex } from '../bytes/latin1.ts'
 import type { Hash } from '../ports.ts'
-import type { Dot, ReplicaId, Version } from '../version/version.ts'
+import type { Dot, Version } from '../version/version.ts'
 import { isAddress, type Address } from './address.ts'
 import type { Digest, Entry } from './entry.ts'
 
@@ -27,6 +26,7 @@ import type { Digest, Entry } from './entry.ts'
 export const ENVELOPE_FORMAT = 1
 export const ENVELOPE_HEADER_BYTES = 74
 const HASH_BYTES = 32
+const SEQ_AT = 58
 const TOMBSTONE = 1
 export const CONTENT_TYPE_BYTES_MAX = 255
 
@@ -48,9 +48,9 @@ export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
   envelope[33] = value === undefined ? TOMBSTONE : 0
   writeUint48(envelope, 34, version.hlc.wallMs)
   writeUint16(envelope, 40, version.hlc.counter)
-  writeByteString(envelope, 42, byteStringOfHex(version.replica))
-  writeByteString(envelope, 50, byteStringOfHex(dot.writer))
-  writeUint48(envelope, 58, dot.seq)
+  writeHex(envelope, 42, version.replica)
+  writeHex(envelope, 50, dot.writer)
+  writeUint48(envelope, SEQ_AT, dot.seq)
   writeUint48(envelope, 64, expiresAtMs)
   writeUint16(envelope, 70, address.length)
   writeUint16(envelope, 72, contentType.length)
@@ -59,8 +59,7 @@ export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
   if (value !== undefined) envelope.set(value, valueAt)
   const digest = hash.sha256(envelope.subarray(HASH_BYTES))
   writeByteString(envelope, 0, digest)
-  // The value is a view of the envelope, so that what a caller does to its own buffer later changes nothing here.
-  return { ...fields, value: value && envelope.subarray(valueAt), hash: digest, envelope }
+  return new EnvelopeEntry(envelope, address, digest, hash, fields)
 }
 
 /**
@@ -69,36 +68,78 @@ export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
  */
 export function openEnvelope(envelope: Uint8Array, hash: Hash): Entry | undefined {
   if (envelope.length < ENVELOPE_HEADER_BYTES) return undefined
-  const digest = byteStringOf(envelope.subarray(0, HASH_BYTES))
-  if (hash.sha256(envelope.subarray(HASH_BYTES)) !== digest) return undefined
+  const digest = hash.sha256(envelope.subarray(HASH_BYTES))
+  if (!startsWithByteString(envelope, 0, digest)) return undefined
   const kind = envelope[33]
-  const addressBytes = readUint16(envelope, 70)
+  const contentTypeAt = ENVELOPE_HEADER_BYTES + readUint16(envelope, 70)
   const contentTypeBytes = readUint16(envelope, 72)
-  const contentTypeAt = ENVELOPE_HEADER_BYTES + addressBytes
   const valueAt = contentTypeAt + contentTypeBytes
   if (envelope[32] !== ENVELOPE_FORMAT || kind === undefined || kind > TOMBSTONE) return undefined
   if (contentTypeBytes > CONTENT_TYPE_BYTES_MAX || valueAt > envelope.length) return undefined
   if (kind === TOMBSTONE && valueAt !== envelope.length) return undefined
+  if (readUint48(envelope, SEQ_AT) < 1) return undefined
   const address = byteStringOf(envelope.subarray(ENVELOPE_HEADER_BYTES, contentTypeAt))
   if (!isAddress(address)) return undefined
-  const hlc: Hlc = { wallMs: readUint48(envelope, 34), counter: readUint16(envelope, 40) }
-  const seq = readUint48(envelope, 58)
-  if (seq < 1) return undefined
-  return {
-    address,
-    keyHash: hash.sha256(envelope.subarray(ENVELOPE_HEADER_BYTES, contentTypeAt)),
-    version: { hlc, replica: readId(envelope, 42) },
-    dot: { writer: readId(envelope, 50), seq },
-    expiresAtMs: readUint48(envelope, 64),
-    contentType: byteStringOf(envelope.subarray(contentTypeAt, valueAt)),
-    value: kind === TOMBSTONE ? undefined : envelope.subarray(valueAt),
-    hash: digest,
-    envelope,
-  }
+  return new EnvelopeEntry(envelope, address, digest, hash)
 }
 
-function readId(bytes: Uint8Array, offset: number): ReplicaId {
-  return hexOf(byteStringOf(bytes.subarray(offset, offset + 8)))
+/**
+ * An entry as a view of its envelope, so that what a caller does to its own buffer later changes nothing here. What
+ * most readers do not look at is worked out for those who do.
+ */
+class EnvelopeEntry implements Entry {
+  readonly envelope: Uint8Array
+  readonly address: Address
+  readonly hash: Digest
+  readonly value: Uint8Array | undefined
+  readonly #hash: Hash
+  #keyHash: Digest | undefined
+  #version: Version | undefined
+
+  /** @param known what the sealing side has at hand already. */
+  constructor(
+    envelope: Uint8Array,
+    address: Address,
+    digest: Digest,
+    hash: Hash,
+    known?: Pick<EnvelopeFields, 'keyHash' | 'version'>,
+  ) {
+    this.envelope = envelope
+    this.address = address
+    this.hash = digest
+    const valueAt = ENVELOPE_HEADER_BYTES + address.length + readUint16(envelope, 72)
+    this.value = envelope[33] === TOMBSTONE ? undefined : envelope.subarray(valueAt)
+    this.#hash = hash
+    this.#keyHash = known?.keyHash
+    this.#version = known?.version
+  }
+
+  get keyHash(): Digest {
+    const { envelope, address } = this
+    const bytes = envelope.subarray(ENVELOPE_HEADER_BYTES, ENVELOPE_HEADER_BYTES + address.length)
+    return (this.#keyHash ??= this.#hash.sha256(bytes))
+  }
+
+  get version(): Version {
+    const { envelope } = this
+    return (this.#version ??= {
+      hlc: { wallMs: readUint48(envelope, 34), counter: readUint16(envelope, 40) },
+      replica: readHex(envelope, 42, 8),
+    })
+  }
+
+  get dot(): Dot {
+    return { writer: readHex(this.envelope, 50, 8), seq: readUint48(this.envelope, SEQ_AT) }
+  }
+
+  get expiresAtMs(): number {
+    return readUint48(this.envelope, 64)
+  }
+
+  get contentType(): string {
+    const from = ENVELOPE_HEADER_BYTES + this.address.length
+    return byteStringOf(this.envelope.subarray(from, from + readUint16(this.envelope, 72)))
+  }
 }
 
 export function writeUint16(bytes: Uint8Array, offset: number, value: number): void {

@@ -4,13 +4,14 @@ import {
   addressOf,
   bucketOf,
   byteStringOf,
-  byteStringOfHex,
   bytesOf,
   hexOf,
   isAddress,
   isBucketName,
   KEY_BYTES_MAX,
   keyOf,
+  readHex,
+  writeHex,
 } from '../../src/index.ts'
 import { anyBucket, anyKey } from './any-entry.ts'
 
@@ -71,7 +72,10 @@ describe('a byte string', () => {
       expect(bytesOf(text)).toEqual(bytes)
       expect(text).toBe(Buffer.from(bytes).toString('latin1'))
       expect(hexOf(text)).toBe(Buffer.from(bytes).toString('hex'))
-      expect(byteStringOfHex(hexOf(text))).toBe(text)
+      const back = new Uint8Array(text.length)
+      writeHex(back, 0, hexOf(text))
+      expect(byteStringOf(back)).toBe(text)
+      expect(readHex(back, 0, back.length)).toBe(hexOf(text))
     })
     fc.assert(law)
   })

@@ -1,0 +1,9 @@
+/** In the order in which they run and are reported. The name is that of the file. */
+export const SCENARIOS = ['b9-tree', 'b10-put', 'b11-get', 'b12-batch', 'b16-visibility', 'b17-memory'] as const
+
+export type ScenarioName = (typeof SCENARIOS)[number]
+
+/** `b10` is as good as `b10-put`, and so is `put`. */
+export function findScenario(text: string): ScenarioName | undefined {
+  return SCENARIOS.find((name) => name === text || name.split('-').includes(text))
+}
