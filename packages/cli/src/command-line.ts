@@ -6,7 +6,7 @@ import { CommandError, EXIT, exitCodeOf, type ExitCode } from './exit-code.ts'
 import { Flags } from './flags.ts'
 import { helpOf, overview } from './help.ts'
 import { nextStepOf } from './next-step.ts'
-import { OUTPUT_FLAGS } from './output/format.ts'
+import { formatOf, OUTPUT_FLAGS } from './output/format.ts'
 import type { Shell } from './shell.ts'
 import { UsageError } from './usage-error.ts'
 import { softwareVersion } from './version.ts'
@@ -49,8 +49,11 @@ async function runOne(command: Command, rest: readonly string[], shell: Shell): 
   if (positionals.length < least) throw new UsageError(`Something is missing: grapevine ${command.usage}`)
   if (positionals.length > most)
     throw new UsageError(`${JSON.stringify(positionals[most])} is one word too many: grapevine ${command.usage}`)
+  const flags = new Flags(values)
+  // Before anything is done: a write that is then told of in no known form would still have been made.
+  formatOf(flags)
   const signal = command.ownsSignals ? never : shell.interrupts()
-  const run = command.run({ args: positionals, flags: new Flags(values), shell, signal })
+  const run = command.run({ args: positionals, flags, shell, signal })
   return Promise.race([run, interruption(signal)])
 }
 

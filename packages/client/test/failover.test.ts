@@ -56,6 +56,15 @@ describe('failover', () => {
     expect(nodes.map((node) => node.seen.length)).toEqual([1, 1, 1, 1])
   })
 
+  it('waits longer for a report, which waits for silent members itself', async () => {
+    const slow = await fakeNode((_, response) => void setTimeout(() => json(response, { nodes: [] }), 600))
+    const other = await fakeNode((_, response) => json(response, { nodes: [] }))
+    await using grapevine = await connect([slow.url, other.url], { discover: false, timeoutMs: 1_000 })
+    await grapevine.admin.cluster()
+    expect(nodes.map((node) => node.seen.length)).toEqual([1, 0])
+    expect(other.seen).toHaveLength(0)
+  })
+
   it('writes elsewhere when a node says that it did not', async () => {
     const busy = await fakeNode((_, response) =>
       problem(response, 503, 'overloaded', { retryable: true, outcome: 'not-applied' }),

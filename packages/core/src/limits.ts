@@ -28,6 +28,7 @@ export const RUMORS_PER_QUESTION_MAX = 1_024
 
 export const MEMBERS_MAX = 256
 export const PARKED_ENTRIES_MAX = 10_000
+export const PARKED_BYTES_MAX: number = 16 * MIB
 /** P9: more than clocks kept by NTP differ by, less than a user would call a wrong time. */
 export const DRIFT_MS_MAX = 10_000
 

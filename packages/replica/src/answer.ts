@@ -102,7 +102,7 @@ export function answerers(context: AnswerContext): Answerers {
         if (fate === 'news' && entry !== undefined) {
           rumors.relay(entry, hops)
           measures.observe('rumor_delay_seconds', Math.max(0, clock.wallMs() - entry.version.hlc.wallMs) / 1_000)
-        } else if (fate === 'parked' || fate === 'refused') lacking.push(index)
+        } else if (fate === 'parked' || fate === 'refused' || fate === 'failed') lacking.push(index)
         else known.push(index)
       }
       return { known, lacking }

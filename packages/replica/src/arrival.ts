@@ -39,6 +39,8 @@ export interface RemoteEntries {
   readonly source: Source
   readonly entries: readonly Entry[]
   readonly claims: readonly (readonly [Partition, VectorRows])[]
+  /** The answerer's clock when it made the claims: ours must not be behind it (frontier.md I4). */
+  readonly clock: Hlc
   readonly settle: (admissions: readonly Admission[]) => void
   readonly fail: (failure: CommitFailure) => void
 }

@@ -1,4 +1,5 @@
 import {
+  RefusalError,
   UnreachableError,
   type Answer,
   type Clock,
@@ -22,10 +23,12 @@ export interface AskContext {
   readonly addressOf: (replica: ReplicaId) => string | undefined
   /** The failure detector learns from every contact, so that routing avoids a dead peer after the first. */
   readonly onContact: (replica: ReplicaId, rttMs: number | undefined) => void
+  /** A member says that we are evicted. The transport has made sure who says it. */
+  readonly onFenced: () => void
   readonly timeoutMs: number
 }
 
-export function askMembers({ transport, clock, addressOf, onContact, timeoutMs }: AskContext): AskMember {
+export function askMembers({ transport, clock, addressOf, onContact, onFenced, timeoutMs }: AskContext): AskMember {
   return async (replica, name, question, limitMs = timeoutMs) => {
     const address = addressOf(replica)
     if (address === undefined) throw new UnreachableError('refused', `nobody knows where ${replica} is`)
@@ -37,6 +40,7 @@ export function askMembers({ transport, clock, addressOf, onContact, timeoutMs }
     } catch (error) {
       // A refusal is an answer: somebody is alive there.
       if (error instanceof UnreachableError) onContact(replica, undefined)
+      if (error instanceof RefusalError && error.code === 'evicted') onFenced()
       throw error
     }
   }

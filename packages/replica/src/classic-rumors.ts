@@ -42,9 +42,13 @@ export class ClassicRumors implements RumorMonger {
     this.#eager = new EagerRumors(context)
     this.#mill = new RumorMill(options, random)
     this.#rounds = new Rounds(context)
+  }
+
+  start(): void {
+    const { intervalMs } = this.#context.options
     this.#rounds.every(
       'rumor',
-      () => options.intervalMs,
+      () => intervalMs,
       async () => this.#round(),
     )
   }

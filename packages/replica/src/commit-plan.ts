@@ -18,7 +18,7 @@ import {
   type Totals,
 } from '@grapevine/core'
 import { addDigest, entryDigest, subtractDigest } from '@grapevine/merkle'
-import type { Arrival, LocalOutcome, LocalWrite, MembershipChange, RemoteEntries } from './arrival.ts'
+import type { Arrival, CommitFailure, LocalOutcome, LocalWrite, MembershipChange, RemoteEntries } from './arrival.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PlanContext {
@@ -50,6 +50,11 @@ export function planCommit(arrivals: readonly Arrival[], context: PlanContext): 
   return { ...draft.finish(), tell }
 }
 
+const UNREADABLE: CommitFailure = {
+  outcome: 'not-applied',
+  cause: new Error('the entry of this key cannot be read, so a condition on it cannot be checked'),
+}
+
 class Draft {
   readonly #context: PlanContext
   /** The last entry of each key that changed, in order of its first change. */
@@ -71,21 +76,28 @@ class Draft {
     switch (arrival.kind) {
       case 'write': {
         const outcome = this.#write(arrival)
-        return () => arrival.settle(outcome)
+        return () => (outcome === undefined ? arrival.fail(UNREADABLE) : arrival.settle(outcome))
       }
       case 'entries': {
         const admissions = this.#takeIn(arrival)
         return () => arrival.settle(admissions)
       }
       case 'membership':
-        this.#changeMembership(arrival)
-        return arrival.settle
+        try {
+          this.#changeMembership(arrival)
+          return arrival.settle
+        } catch (cause) {
+          // It refuses what holds now; nobody else in the group has to do with it.
+          return () => arrival.fail({ outcome: 'not-applied', cause })
+        }
     }
   }
 
-  #write(write: LocalWrite): LocalOutcome {
+  /** `undefined` when a condition would have to be checked against an entry that cannot be read. */
+  #write(write: LocalWrite): LocalOutcome | undefined {
     const { state, hash, wallMs } = this.#context
     const current = this.#current(write.address)
+    if (current === 'corrupt' && write.precondition !== undefined) return undefined
     const held = current === 'corrupt' ? undefined : current
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
       return { kind: 'precondition-failed', held }
@@ -107,24 +119,30 @@ class Draft {
     return { kind: 'applied', entry }
   }
 
-  #takeIn({ entries, claims, source }: RemoteEntries): readonly Admission[] {
+  #takeIn({ entries, claims, clock, source }: RemoteEntries): readonly Admission[] {
     const { state } = this.#context
     const admissions = entries.map((entry) => {
       const current = this.#current(entry.address)
       const partition = partitionOf(entry.keyHash)
+      const covered = state.vector(partition).covers(entry.dot)
       const admission = admit(entry, {
-        held: current === 'corrupt' ? undefined : current,
-        covered: state.vector(partition).covers(entry.dot),
+        held: current,
+        clock: state.clock.now,
+        covered,
         frontier: state.frontier,
         bootstrapping: source === 'bootstrap',
       })
-      if (admission === 'refused') return admission
-      this.#dots.push({ partition, dot: entry.dot })
+      if (admission === 'refused' || admission === 'failed') return admission
+      // Heard twice changes nothing, and so costs no batch.
+      if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
       if (admission === 'news') this.#put(entry)
       return admission
     })
-    for (const [partition, rows] of claims) this.#adopted.push({ partition, rows })
+    if (claims.length > 0 && !admissions.includes('failed')) {
+      for (const [partition, rows] of claims) this.#adopted.push({ partition, rows })
+      state.clock.witness(clock)
+    }
     return admissions
   }
 
@@ -172,6 +190,8 @@ class Draft {
       subtractDigest(sum, entryDigest(before, hash))
       this.#count(before, -1)
     }
+    // What cannot be read was counted once; most likely it was a value, and its size is not known.
+    if (before === 'corrupt') this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
     addDigest(sum, entryDigest(entry, hash))
     this.#count(entry, 1)
     this.#after.set(entry.address, entry)

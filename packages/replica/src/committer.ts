@@ -91,8 +91,11 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    while (this.#queue.length > 0) await this.#commitGroup(this.#nextGroup())
-    this.#running = undefined
+    try {
+      while (this.#queue.length > 0) await this.#commitGroup(this.#nextGroup())
+    } finally {
+      this.#running = undefined
+    }
   }
 
   async #commitGroup(group: readonly Arrival[]): Promise<void> {
@@ -120,7 +123,14 @@ export class Committer {
       measures.observe('commit_batch_size', plan.batch.changes.length)
       this.#state.advance(plan.batch)
     }
-    for (const tell of plan.tell) tell()
+    for (const tell of plan.tell) {
+      try {
+        tell()
+      } catch (error) {
+        // A bug of whoever waited; the others wait as well.
+        log.error('commit-not-told', { error: error instanceof Error ? error.stack : String(error) })
+      }
+    }
   }
 
   async #plan(group: readonly Arrival[]): Promise<CommitPlan> {

@@ -1,4 +1,5 @@
 import {
+  compareEntries,
   RefusalError,
   rumorTargets,
   RUMOR_QUEUE_BYTES_MAX,
@@ -98,6 +99,8 @@ export class EagerRumors implements RumorMonger {
     return []
   }
 
+  start(): void {}
+
   stop(): void {
     this.pause()
   }
@@ -121,8 +124,10 @@ export class EagerRumors implements RumorMonger {
       outbox.bytes -= older.entry.envelope.length
       outbox.rumors.delete(entry.address)
     }
-    outbox.rumors.set(entry.address, { entry, hops, tallies: [...(older?.tallies ?? []), ...tallies] })
-    outbox.bytes += entry.envelope.length
+    // What waits may be newer than what comes, and then serves whoever waits for either.
+    const newest = older !== undefined && compareEntries(older.entry, entry) > 0 ? older : { entry, hops }
+    outbox.rumors.set(entry.address, { ...newest, tallies: [...(older?.tallies ?? []), ...tallies] })
+    outbox.bytes += newest.entry.envelope.length
     this.#shed(replica, outbox)
     if (outbox.sending) return
     outbox.sending = true
@@ -131,16 +136,20 @@ export class EagerRumors implements RumorMonger {
   }
 
   async #send(replica: ReplicaId, outbox: Outbox): Promise<void> {
-    while (outbox.rumors.size > 0 && !this.#paused) {
-      const { batch, hops } = this.#take(outbox)
-      const holds = await this.#push(replica, batch, hops)
-      for (const [index, { tallies }] of batch.entries())
-        for (const tell of tallies) tell(replica, holds !== undefined && !holds.has(index))
-      // Unheard: do not let the next batches wait for the same time-out one by one.
-      if (holds === undefined) this.#giveUp(replica, outbox)
+    try {
+      while (outbox.rumors.size > 0 && !this.#paused) {
+        const { batch, hops } = this.#take(outbox)
+        const lacking = await this.#push(replica, batch, hops)
+        for (const [index, { tallies }] of batch.entries())
+          for (const tell of tallies) tell(replica, lacking !== undefined && !lacking.has(index))
+        // Unheard: do not let the next batches wait for the same time-out one by one.
+        if (lacking === undefined) this.#giveUp(replica, outbox)
+      }
+      if (this.#paused) this.#giveUp(replica, outbox)
+    } finally {
+      // In the turn that found nothing more to send: whoever comes later starts anew.
+      outbox.sending = false
     }
-    outbox.sending = false
-    if (this.#paused) this.#giveUp(replica, outbox)
   }
 
   /** The indexes that the peer does not hold now, or undefined when it did not answer. */

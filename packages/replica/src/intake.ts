@@ -1,10 +1,13 @@
 import {
+  HLC_ZERO,
   HOT_MS,
   isBeyondDrift,
+  PARKED_BYTES_MAX,
   PARKED_ENTRIES_MAX,
   type Admission,
   type Clock,
   type Entry,
+  type Hlc,
   type Log,
   type Measures,
   type Partition,
@@ -28,6 +31,7 @@ export interface IntakeContext {
 export interface Received {
   readonly entries: readonly Entry[]
   readonly claims?: readonly (readonly [Partition, VectorRows])[]
+  readonly clock?: Hlc
   readonly source: Source
   readonly from: ReplicaId
 }
@@ -43,7 +47,9 @@ export class Intake {
   readonly #context: IntakeContext
   /** Newest per key; when full, the earliest to come is worth keeping and the rest comes again by anti-entropy. */
   readonly #parked = new Map<string, Entry>()
+  #parkedBytes = 0
   #timer: Timer | undefined
+  #stopped = false
   #lastNewsMs = Number.NEGATIVE_INFINITY
 
   constructor(context: IntakeContext) {
@@ -62,13 +68,20 @@ export class Intake {
     return this.#parked.size
   }
 
-  async takeIn({ entries, claims = [], source, from }: Received): Promise<readonly Fate[]> {
+  async takeIn({
+    entries,
+    claims = [],
+    clock: theirClock = HLC_ZERO,
+    source,
+    from,
+  }: Received): Promise<readonly Fate[]> {
     const { clock, driftMs, measures } = this.#context
     const wallMs = clock.wallMs()
     const inTime = entries.filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
     const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
     if (early.length > 0) this.#park(early, from)
-    const admissions = await this.#commit(inTime, early.length === 0 ? claims : [], source)
+    const isClaimInTime = early.length === 0 && theirClock.wallMs <= wallMs + driftMs
+    const admissions = await this.#commit(inTime, isClaimInTime ? claims : [], theirClock, source)
     if (admissions.includes('news')) this.#noteNews()
     const refused = admissions.filter((admission) => admission === 'refused').length
     if (refused > 0) measures.add('refused_entries', refused)
@@ -78,6 +91,7 @@ export class Intake {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#timer?.cancel()
   }
 
@@ -90,6 +104,7 @@ export class Intake {
   #commit(
     entries: readonly Entry[],
     claims: readonly (readonly [Partition, VectorRows])[],
+    clock: Hlc,
     source: Source,
   ): Promise<readonly Admission[]> {
     if (entries.length === 0 && claims.length === 0) return Promise.resolve([])
@@ -97,7 +112,7 @@ export class Intake {
       const fail = ({ cause }: CommitFailure): void => {
         reject(cause instanceof Error ? cause : new Error(String(cause)))
       }
-      this.#context.committer.submit({ kind: 'entries', source, entries, claims, settle, fail })
+      this.#context.committer.submit({ kind: 'entries', source, entries, claims, clock, settle, fail })
     })
   }
 
@@ -105,10 +120,12 @@ export class Intake {
     const { log } = this.#context
     let parked = 0
     for (const entry of entries) {
-      if (this.#parked.size >= PARKED_ENTRIES_MAX && !this.#parked.has(entry.address)) continue
       const held = this.#parked.get(entry.address)
+      const isFull = this.#parked.size >= PARKED_ENTRIES_MAX || this.#parkedBytes >= PARKED_BYTES_MAX
+      if (isFull && held === undefined) continue
       if (held !== undefined && held.version.hlc.wallMs >= entry.version.hlc.wallMs) continue
       this.#parked.set(entry.address, entry)
+      this.#parkedBytes += entry.envelope.length - (held?.envelope.length ?? 0)
       parked++
     }
     if (parked > 0) log.warn('entries-parked', { from, parked, waiting: this.#parked.size })
@@ -121,13 +138,16 @@ export class Intake {
     this.#timer = undefined
     const wallMs = clock.wallMs()
     const due = [...this.#parked.values()].filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
-    for (const entry of due) this.#parked.delete(entry.address)
+    for (const entry of due) {
+      this.#parked.delete(entry.address)
+      this.#parkedBytes -= entry.envelope.length
+    }
     try {
-      await this.#commit(due, [], 'anti-entropy')
+      await this.#commit(due, [], HLC_ZERO, 'anti-entropy')
     } catch (error) {
       // Nothing is covered, so anti-entropy brings them again.
       log.warn('parked-entries-not-committed', { entries: due.length, error: String(error) })
     }
-    if (this.#parked.size > 0) this.#timer ??= timers.after(driftMs / 10, () => void this.#release())
+    if (this.#parked.size > 0 && !this.#stopped) this.#timer ??= timers.after(driftMs / 10, () => void this.#release())
   }
 }

@@ -2,14 +2,17 @@ import {
   introduce,
   RefusalError,
   shuffled,
+  StoreError,
   UnreachableError,
   type Answer,
   type Clock,
   type Identity,
+  type KnownPeer,
   type Log,
   type MemberUpdate,
   type Question,
   type Random,
+  type Refusal,
   type ReplicaId,
   type Timers,
   type Transport,
@@ -39,6 +42,9 @@ const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
 /** How long a joiner believes that its sponsor will come back. */
 const SPONSOR_SILENCE_MS_MAX = 30_000
+const BOOTSTRAP_RETRY_MS = 500
+/** Refusals that do not come from the sponsor, or end everything. */
+const LOST: ReadonlySet<Refusal> = new Set(['wrong-replica', 'wrong-cluster', 'not-founded', 'evicted'])
 
 /**
  * Founds a cluster, once every seed has answered that it is empty and knows none (frontier.md R12). Exactly one
@@ -64,6 +70,7 @@ export async function foundCluster(context: JoinContext): Promise<void> {
     log.info('founding-waits-for-seeds', { silent: [...silent] })
     await sleep(context.timers, delayMs)
   }
+  if (context.isStopping()) return
   const replica = random.hex(8)
   const identity: Identity = {
     cluster: random.hex(16),
@@ -83,11 +90,13 @@ export type Sponsorship = Answer<'join'>
 /** Asks the seeds, again and again, until one of them sponsors this node (R13). */
 export async function askForSponsor(context: JoinContext): Promise<Sponsorship | undefined> {
   const { random, timers, log } = context
+  // One id, however often it asks: a sponsor whose answer was lost must not find its own joiner's name taken.
+  const replica = random.hex(8)
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const seed of shuffled(context.seeds, random)) {
       const answer = await hello(seed, context)
       if (answer?.member !== true) continue
-      const sponsorship = await askOne(seed, random.hex(8), context)
+      const sponsorship = await askOne(seed, replica, context)
       if (sponsorship !== undefined) return sponsorship
     }
     log.info('no-sponsor-yet', { seeds: context.seeds })
@@ -116,7 +125,9 @@ async function askOne(seed: string, replica: ReplicaId, context: JoinContext): P
       sponsor: sponsorship.sponsor,
       incarnation: 1,
     }
-    await changeMembership(() => ({ identity, roster: sponsorship.roster, witness: sponsorship.clock }))
+    // Where the others are is for a start in the middle of the join.
+    const peers = sponsorship.members.filter((member) => member.replica !== replica).map(knownPeerOf)
+    await changeMembership(() => ({ identity, roster: sponsorship.roster, peers, witness: sponsorship.clock }))
     log.info('sponsored', { cluster: identity.cluster, replica, sponsor: identity.sponsor })
     return sponsorship
   } catch (error) {
@@ -132,55 +143,69 @@ async function askOne(seed: string, replica: ReplicaId, context: JoinContext): P
  * @throws {FatalError} `sponsor_lost`
  */
 export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: JoinContext): Promise<void> {
-  let heardMs = context.clock.monotonicMs()
+  const { clock, timers, log } = context
+  let heardMs = clock.monotonicMs()
+  const onAnswer = (): void => {
+    heardMs = clock.monotonicMs()
+  }
   let left = ALL_PARTITIONS
   while (left.length > 0 && !context.isStopping()) {
     try {
-      left = await pullPartitions(sponsor, left, 'bootstrap', pull).then(({ unclaimed }) => unclaimed)
-      heardMs = context.clock.monotonicMs()
-      if (left.length > 0) await sleep(context.timers, RETRY_MIN_MS)
+      left = (await pullPartitions(sponsor, left, 'bootstrap', { ...pull, onAnswer })).unclaimed
+      if (left.length === 0) return
+      log.warn('bootstrap-incomplete', { sponsor, partitions: left.length })
     } catch (error) {
+      // A sponsor that refuses is there, and may soon do otherwise; one that has moved is found by the seeds.
+      if (error instanceof RefusalError && !LOST.has(error.code)) onAnswer()
       const isFenced = error instanceof RefusalError && error.code === 'evicted'
-      const isSilent = context.clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX
-      if (isFenced || isSilent)
+      if (isFenced || clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX)
         throw new FatalError(
           'sponsor_lost',
           `the node that introduced this one (${sponsor}) is gone before the join was finished. Start this node with ` +
             `--rebuild: it moves what it has got aside and joins anew.`,
         )
-      if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
-      context.log.info('sponsor-silent', { sponsor, error: error.message })
-      await sleep(context.timers, RETRY_MIN_MS * 5)
+      if (!(error instanceof RefusalError || error instanceof UnreachableError || error instanceof StoreError))
+        throw error
+      log.info('bootstrap-interrupted', { sponsor, error: error.message })
     }
+    await sleep(timers, BOOTSTRAP_RETRY_MS)
   }
+}
+
+/** Who must know a joiner before it writes, and who of them does. */
+export interface Introduction {
+  readonly ask: AskMember
+  /** Every other member by the roster; `isAway` when the failure detector holds it for dead or gone. */
+  readonly others: () => readonly { readonly replica: ReplicaId; readonly isAway: boolean }[]
+  readonly self: ReplicaId
+  readonly publication: () => Question<'publish'>
 }
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Whoever is declared dead meanwhile is not waited for.
+ * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know.
  */
-export async function awaitIntroduction(
-  ask: AskMember,
-  livePeers: () => readonly ReplicaId[],
-  self: ReplicaId,
-  publication: () => Question<'publish'>,
-  context: JoinContext,
-): Promise<void> {
+export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
+  const { ask, others, self, publication } = introduction
   const introduced = new Set<ReplicaId>()
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
-    for (const peer of livePeers()) {
-      if (introduced.has(peer)) continue
+    for (const { replica, isAway } of others()) {
+      if (isAway || introduced.has(replica)) continue
       try {
-        const { roster } = await ask(peer, 'publish', publication(), context.peerTimeoutMs)
-        if (roster.known.includes(self)) introduced.add(peer)
+        const { roster } = await ask(replica, 'publish', publication(), context.peerTimeoutMs)
+        if (roster.known.includes(self)) introduced.add(replica)
       } catch (error) {
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
-        context.log.info('not-introduced-yet', { peer, error: error.message })
+        context.log.info('not-introduced-yet', { peer: replica, error: error.message })
       }
     }
-    if (livePeers().every((peer) => introduced.has(peer))) return
+    if (introduced.size > 0 && others().every(({ replica, isAway }) => isAway || introduced.has(replica))) return
     await sleep(context.timers, delayMs)
   }
+}
+
+export function knownPeerOf({ replica, name, address, clientUrl }: KnownPeer): KnownPeer {
+  return { replica, name, address, clientUrl }
 }
 
 export async function hello(

@@ -10,6 +10,7 @@ import {
   type Leaf,
   type Question,
   type Store,
+  type VectorRows,
   VersionVector,
   type CorruptRow,
 } from '@grapevine/core'
@@ -17,8 +18,6 @@ import type { ReplicaState } from './replica-state.ts'
 
 const SHORT = 8
 
-/** Ranges of vectors that one answer claims, about 10 bytes each; the partition that goes beyond is the last. */
-const RANGES_PER_ANSWER_MAX = 40_000
 /** Each listed entry takes about so many bytes on the wire. */
 const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
 
@@ -41,7 +40,7 @@ export async function missedEntries(
     const entries: Entry[] = []
     const claims: Answer<'missed-entries'>['claims'][number][] = []
     let bytes = 0
-    let ranges = 0
+    const isFull = (): boolean => bytes > answerBytesMax && entries.length + claims.length > 0
     for (const [index, [partition, theirs]] of vectors.entries()) {
       let isComplete = true
       for await (const found of view.missing(partition, VersionVector.of(theirs))) {
@@ -50,14 +49,15 @@ export async function missedEntries(
           continue
         }
         bytes += found.envelope.length
-        if (entries.length > 0 && (bytes > answerBytesMax || entries.length >= RUMORS_PER_QUESTION_MAX))
-          return { entries, claims, clock }
+        if (isFull() || entries.length >= RUMORS_PER_QUESTION_MAX) return { entries, claims, clock }
         entries.push(found)
       }
+      if (!isComplete) continue
       const claim = rows[index] ?? []
-      if (isComplete) claims.push([partition, claim])
-      ranges += claim.reduce((sum, [, seqs]) => sum + 1 + seqs.length, 0)
-      if (ranges > RANGES_PER_ANSWER_MAX) break
+      bytes += vectorBytes(claim)
+      // A claim that does not fit any more is asked for again, and is then all that is lacking.
+      if (isFull()) return { entries, claims, clock }
+      claims.push([partition, claim])
     }
     return { entries, claims, clock }
   } finally {
@@ -123,6 +123,11 @@ export function outlineOf(held: Held): EntryOutline | 'corrupt' | null {
   if (typeof held !== 'object') return held ?? null
   const { address, version, hash, value, expiresAtMs, contentType } = held
   return { address, version, hash, tombstone: value === undefined, expiresAtMs, contentType, size: value?.length ?? 0 }
+}
+
+/** What a vector takes on the wire, about. */
+export function vectorBytes(rows: VectorRows): number {
+  return rows.reduce((sum, [, ranges]) => sum + 12 + ranges.length * 6, 16)
 }
 
 function isCorrupt(found: Entry | CorruptRow): found is CorruptRow {

@@ -1,4 +1,5 @@
 import {
+  evict,
   mergeRosters,
   standingOf,
   UnreachableError,
@@ -66,6 +67,13 @@ export function assembleMember(context: MemberContext): MemberParts {
         detector.contactSucceeded(replica, rttMs)
       }
     },
+    onFenced: () => {
+      // The mark is stored before it has an effect, as every other.
+      changeMembership(({ roster }) => ({ roster: evict(roster, identity.replica) })).then(
+        refuseToGoOn,
+        options.onFatal,
+      )
+    },
   })
   const detector: FailureDetector = new FailureDetector({
     self: { ...options.self, replica: identity.replica, state: 'alive', incarnation: identity.incarnation },
@@ -79,6 +87,8 @@ export function assembleMember(context: MemberContext): MemberParts {
     probe: settings.probe,
     onChange: ({ kind, member }) => {
       if (kind === 'refute') void noteIncarnation(member.incarnation).catch(() => {})
+      // A new run of a member takes rumors until it says otherwise.
+      if (kind === 'join' || kind === 'alive' || kind === 'refresh') rumors.notice(member.replica, true)
     },
   })
   const owners = new Owners({
@@ -110,6 +120,10 @@ export function assembleMember(context: MemberContext): MemberParts {
           takeIn: (entries, from) => intake.takeIn({ entries, source: 'rumor', from }),
         })
 
+  function refuseToGoOn(): void {
+    options.onFatal(evictedError(identity))
+  }
+
   /** Best effort: a start raises it anyway, and whatever is still said of us then is refuted. */
   function noteIncarnation(incarnation: number): Promise<void> {
     return changeMembership(({ identity: now }) => (now === undefined ? {} : { identity: { ...now, incarnation } }))
@@ -119,14 +133,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     if (mergeRosters(state().roster, roster) === state().roster) return
     await changeMembership((now) => ({ roster: mergeRosters(now.roster, roster) }))
     detector.rosterChanged()
-    if (standingOf(state().roster, identity.replica) === 'evicted')
-      options.onFatal(
-        new FatalError(
-          'evicted',
-          `this node (${identity.name}, ${identity.replica}) was evicted from the cluster. Start it with --rebuild: its ` +
-            `data is moved aside, and it joins anew.`,
-        ),
-      )
+    if (standingOf(state().roster, identity.replica) === 'evicted') refuseToGoOn()
   }
 
   async function publishTo(replica: ReplicaId): Promise<void> {
@@ -160,6 +167,14 @@ export function assembleMember(context: MemberContext): MemberParts {
       report: context.report,
     }),
   }
+}
+
+export function evictedError({ name, replica }: Identity): FatalError {
+  return new FatalError(
+    'evicted',
+    `this node (${name}, ${replica}) was evicted from the cluster, and nobody talks to it any more. Start it with ` +
+      `--rebuild: its data is moved aside, and it joins anew.`,
+  )
 }
 
 /** Whoever cannot be told now learns it from the next publication. */

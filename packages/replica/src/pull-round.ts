@@ -1,8 +1,16 @@
-import { PARTITIONS, type Partition, type ReplicaId, type Timers, type VectorRows } from '@grapevine/core'
+import {
+  PARTITIONS,
+  PEER_FRAME_BYTES_MAX,
+  type Partition,
+  type ReplicaId,
+  type Timers,
+  type VectorRows,
+} from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
 import type { Source } from './arrival.ts'
 import { yieldToOthers } from './sleep.ts'
 import type { Intake } from './intake.ts'
+import { vectorBytes } from './local-answers.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PullContext {
@@ -13,6 +21,9 @@ export interface PullContext {
   readonly timers: Timers
   /** Exchanges publications with a member whose roster differs. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
+  readonly isStopping: () => boolean
+  /** The peer has answered, and so is there. */
+  readonly onAnswer?: () => void
 }
 
 export interface PullResult {
@@ -21,8 +32,8 @@ export interface PullResult {
   readonly rootsDiffer: boolean
 }
 
-/** Ranges of vectors in one question: 400 KiB of them. Partitions beyond wait for the next question. */
-const RANGES_PER_QUESTION_MAX = 40_000
+/** Of vectors in one question: half a frame. Partitions beyond wait for the next question. */
+const VECTOR_BYTES_PER_QUESTION_MAX: number = PEER_FRAME_BYTES_MAX / 2
 /** 1,024 answers of up to 1 MiB: a round that needs more goes on in the next. */
 const ANSWERS_PER_ROUND_MAX = 1_024
 
@@ -57,13 +68,15 @@ export async function pullPartitions(
   for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
     const vectors = vectorsOf(left, context.state())
     const answer = await context.ask(peer, 'missed-entries', { vectors })
+    context.onAnswer?.()
     const fates = await context.intake.takeIn({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
     left = left.filter((partition) => !claimed.has(partition))
     // Nothing more to come from a partition with a row that cannot be read there, or that was parked here.
     if (answer.entries.length === 0 && claimed.size === 0) break
-    if (fates.includes('parked')) break
+    if (fates.includes('parked') || fates.includes('failed')) break
+    if (context.isStopping()) break
     await yieldToOthers(context.timers)
   }
   return { entries, unclaimed: left }
@@ -72,11 +85,11 @@ export async function pullPartitions(
 /** As many of the partitions, with what is seen of them, as one question may carry; at least one. */
 function vectorsOf(partitions: readonly Partition[], state: ReplicaState): (readonly [Partition, VectorRows])[] {
   const vectors: (readonly [Partition, VectorRows])[] = []
-  let ranges = 0
+  let bytes = 0
   for (const partition of partitions) {
     const rows = state.vector(partition).rows()
-    ranges += rows.reduce((sum, [, seqs]) => sum + 1 + seqs.length, 0)
-    if (vectors.length > 0 && ranges > RANGES_PER_QUESTION_MAX) break
+    bytes += vectorBytes(rows)
+    if (vectors.length > 0 && bytes > VECTOR_BYTES_PER_QUESTION_MAX) break
     vectors.push([partition, rows])
   }
   return vectors

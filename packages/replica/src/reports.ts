@@ -34,6 +34,8 @@ export interface ReportContext {
   readonly answer: <Name extends ReportQuestion>(name: Name, question: Question<Name>) => Promise<Answer<Name>>
 }
 
+/** Reports are for people, who would rather hear that a member is silent than wait for it. */
+const REPORT_TIMEOUT_MS = 1_500
 /** Leaf hashes of so many partitions come in one answer: 128 KiB. */
 const PARTITIONS_PER_QUESTION = 64
 
@@ -200,7 +202,9 @@ function askOrAnswer<Name extends ReportQuestion>(
   name: Name,
   question: Question<Name>,
 ): Promise<Answer<Name>> {
-  return replica === context.self() ? context.answer(name, question) : context.ask(replica, name, question)
+  return replica === context.self()
+    ? context.answer(name, question)
+    : context.ask(replica, name, question, REPORT_TIMEOUT_MS)
 }
 
 async function tryAsk<Name extends ReportQuestion>(

@@ -1,3 +1,4 @@
+import { sleep } from './sleep.ts'
 import { RefusalError, UnreachableError, type Log, type Random, type Timer, type Timers } from '@grapevine/core'
 
 export interface RoundsContext {
@@ -8,6 +9,7 @@ export interface RoundsContext {
 
 /** Jitter, so that nodes that were started together do not act together for ever. */
 const JITTER = 0.2
+const STOP_MS = 1_000
 
 /** The things a replica does again and again, each after the last one of its kind has ended. */
 export class Rounds {
@@ -65,7 +67,8 @@ export class Rounds {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const timer of this.#timers) timer.cancel()
-    await Promise.all(this.#running)
+    // A round that waits for a silent peer is not worth waiting for: it leaves nothing behind.
+    await Promise.race([Promise.all(this.#running), sleep(this.#context.timers, STOP_MS)])
   }
 }
 

@@ -20,5 +20,7 @@ export interface RumorMonger {
   relay(entry: Entry, hops: number): void
   /** What a peer that pulls rumors is given. */
   hotEntries(): readonly Entry[]
+  /** Begins whatever goes in rounds: only members do, since a joiner takes from its sponsor alone. */
+  start(): void
   stop(): void
 }

@@ -6,6 +6,7 @@ import {
   type Answer,
   type Held,
   type Identity,
+  type MemberState,
   type Peer,
   type Question,
   type QuestionName,
@@ -21,8 +22,16 @@ import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Intake } from './intake.ts'
-import { askForSponsor, awaitIntroduction, bootstrap, foundCluster, hello, type JoinContext } from './join.ts'
-import { assembleMember, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
+import {
+  askForSponsor,
+  awaitIntroduction,
+  bootstrap,
+  foundCluster,
+  hello,
+  knownPeerOf,
+  type JoinContext,
+} from './join.ts'
+import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { pullRound, type PullContext } from './pull-round.ts'
 import type {
@@ -87,16 +96,12 @@ export class RunningReplica implements Replica {
     const identity = this.#identity
     const reason = this.#unreadiness()
     const member = this.#member
-    const report = (): ReplicaReport => this.#report()
     return {
       identity: identity ?? NOBODY,
       ready: reason === undefined,
       ...(reason !== undefined && { reason }),
       joined: member !== undefined && (member.hasContact() || this.#isAlone()),
-      // The root may have to be rehashed first, so it is worked out only for those who look at it.
-      get report() {
-        return report()
-      },
+      report: this.#report(),
       membersByState: member?.detector.countsByState() ?? { alive: 0, suspect: 0, dead: 0, left: 0 },
       localHealth: member?.detector.localHealth ?? 0,
       parked: this.#intake.parked,
@@ -201,6 +206,11 @@ export class RunningReplica implements Replica {
 
   // The face towards the other replicas.
 
+  /** Empty texts before this node belongs to a cluster. */
+  get identity(): Identity {
+    return this.#identity ?? NOBODY
+  }
+
   judge(header: QuestionHeader): Refusal | undefined {
     return judge(header, this.#identity, this.#committer.state.roster)
   }
@@ -224,6 +234,11 @@ export class RunningReplica implements Replica {
   // Its life.
 
   async #live(): Promise<void> {
+    const { store, timers } = this.#options
+    const known = this.#identity
+    if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
+    // The first look at the root would otherwise hash all leaves in one turn.
+    await freshTree(this.#committer.state, timers)
     const joining = this.#joining()
     if (this.#identity === undefined && this.#options.found) await foundCluster(joining)
     const sponsorship = this.#identity === undefined ? await askForSponsor(joining) : undefined
@@ -232,6 +247,12 @@ export class RunningReplica implements Replica {
     const member = await this.#assemble(identity)
     member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
     member.detector.start()
+    // While joining, too: the sponsor may have moved, and only the seeds tell.
+    this.#rounds.every(
+      'seeds',
+      () => SEED_INTERVAL_MS,
+      () => this.#askSeeds(member),
+    )
     if (identity.stage === 'joining') await this.#becomeMember(identity, member, joining)
     else await this.#comeBack(member)
     if (!this.#stopping) this.#startRounds(member)
@@ -261,8 +282,12 @@ export class RunningReplica implements Replica {
       roster: this.#committer.state.roster,
       promise: this.#committer.state.promise,
     })
-    const live = (): ReplicaId[] => member.detector.livePeers().map(({ replica }) => replica)
-    await awaitIntroduction(member.ask, live, identity.replica, publication, joining)
+    const others = (): { replica: ReplicaId; isAway: boolean }[] =>
+      this.#committer.state
+        .members()
+        .filter((replica) => replica !== identity.replica)
+        .map((replica) => ({ replica, isAway: isAway(member.detector.member(replica)?.state) }))
+    await awaitIntroduction({ ask: member.ask, others, self: identity.replica, publication }, joining)
     if (this.#stopping) return
     await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
     this.#searched = true
@@ -282,17 +307,14 @@ export class RunningReplica implements Replica {
 
   #startRounds(member: MemberParts): void {
     const { settings } = this.#options
+    member.rumors.start()
+    this.#noticeRumors()
     const { antiEntropyIntervalMs, pullIntervalMs } = settings
     if (pullIntervalMs > 0) this.#startPulls(member)
     this.#rounds.every(
       'anti-entropy',
       () => antiEntropyIntervalMs,
       () => this.#antiEntropy(member),
-    )
-    this.#rounds.every(
-      'seeds',
-      () => SEED_INTERVAL_MS,
-      () => this.#askSeeds(member),
     )
     this.#rounds.every(
       'peers',
@@ -329,8 +351,11 @@ export class RunningReplica implements Replica {
 
   async #antiEntropy(member: MemberParts): Promise<void> {
     await this.#noteOldestTombstone()
-    if (this.#paused.has('anti-entropy') || this.#randomPeer(member) === undefined) return
-    await this.exchange()
+    const peer = this.#randomPeer(member)
+    if (this.#paused.has('anti-entropy') || peer === undefined) return
+    // Rosters spread with the pulls; where these are off they must not stay behind.
+    await member.publishTo(peer)
+    await this.exchange(peer)
   }
 
   /** Seeds are tried always while somebody is missing: all others may have moved. */
@@ -360,12 +385,17 @@ export class RunningReplica implements Replica {
   }
 
   async #notePeers({ detector }: MemberParts): Promise<void> {
+    const known = this.#committer.state.peers
     const peers = detector
       .members()
       .filter(({ isSelf }) => !isSelf)
-      .map(({ replica, name, address, clientUrl }) => ({ replica, name, address, clientUrl }))
-      .toSorted((a, b) => (a.replica < b.replica ? -1 : 1))
-    if (JSON.stringify(peers) === JSON.stringify(this.#committer.state.peers)) return
+      .map(knownPeerOf)
+    // Members of whom the detector has not heard in this run are remembered all the same: names must stay taken.
+    const heardOf = new Set(peers.map(({ replica }) => replica))
+    const members = new Set(this.#committer.state.members())
+    peers.push(...known.filter(({ replica }) => members.has(replica) && !heardOf.has(replica)))
+    peers.sort((a, b) => (a.replica < b.replica ? -1 : 1))
+    if (JSON.stringify(peers) === JSON.stringify(known)) return
     await this.#changeMembership(() => ({ peers }))
   }
 
@@ -438,7 +468,10 @@ export class RunningReplica implements Replica {
     const { state } = this.#committer
     return {
       name: this.#options.self.name,
-      root: state.tree.root(),
+      // Hashed first, if need be, and so only for those who look at it.
+      get root() {
+        return state.tree.root()
+      },
       totals: state.totals,
       hotRumors: this.#member?.rumors.hot ?? 0,
       lastExchangeMs: this.#exchanges.sinceLastMs,
@@ -453,6 +486,7 @@ export class RunningReplica implements Replica {
       intake: this.#intake,
       timers: this.#options.timers,
       publishTo: member.publishTo,
+      isStopping: () => this.#stopping,
     }
   }
 
@@ -503,6 +537,10 @@ export class RunningReplica implements Replica {
         if (result.status === 'rejected') ignoreAbsence(result.reason)
     })
   }
+}
+
+function isAway(state: MemberState | undefined): boolean {
+  return state === 'dead' || state === 'left'
 }
 
 /** Before it has joined, a replica is nobody. */

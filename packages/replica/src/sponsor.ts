@@ -2,10 +2,16 @@ import {
   evict,
   introduce,
   MEMBERS_MAX,
+  membersOf,
   RefusalError,
+  standingOf,
   type Answer,
+  type Identity,
+  type KnownPeer,
+  type MemberUpdate,
   type Question,
   type ReplicaId,
+  type Roster,
 } from '@grapevine/core'
 import type { ChangeMembership } from './membership-change.ts'
 import type { FailureDetector } from './membership/failure-detector.ts'
@@ -30,16 +36,15 @@ export async function sponsor(
 ): Promise<Answer<'join'>> {
   const { identity } = state()
   if (identity?.stage !== 'member') throw new RefusalError('not-bootstrapped', 'this node is joining itself')
-  const members = state().members()
-  if (members.length >= MEMBERS_MAX) throw new RefusalError('busy', `a cluster has at most ${MEMBERS_MAX} members`)
-  const replaced = replacedMember(joiner.name, rebuild, state(), detector)
+  // Judged by what holds when its turn comes: two joiners of one name must not both pass.
   await changeMembership(({ roster, peers }) => {
+    if (membersOf(roster).length >= MEMBERS_MAX)
+      throw new RefusalError('busy', `a cluster has at most ${MEMBERS_MAX} members`)
+    const replaced = replacedMember(joiner, rebuild, { identity, roster, peers, detector })
     const without = replaced === undefined ? roster : evict(roster, replaced)
     const { replica, name, address, clientUrl } = joiner
-    return {
-      roster: introduce(without, replica),
-      peers: [...peers.filter((peer) => peer.replica !== replaced), { replica, name, address, clientUrl }],
-    }
+    const others = peers.filter((peer) => peer.replica !== replaced && peer.replica !== replica)
+    return { roster: introduce(without, replica), peers: [...others, { replica, name, address, clientUrl }] }
   })
   detector.rosterChanged()
   detector.learn([joiner])
@@ -53,20 +58,28 @@ export async function sponsor(
   }
 }
 
+interface Present {
+  readonly identity: Identity
+  readonly roster: Roster
+  readonly peers: readonly KnownPeer[]
+  readonly detector: FailureDetector
+}
+
 /** Whose place the joiner takes, or undefined when it takes nobody's. */
 function replacedMember(
-  name: string,
+  { name, replica }: MemberUpdate,
   rebuild: boolean,
-  state: ReplicaState,
-  detector: FailureDetector,
+  { identity, roster, peers, detector }: Present,
 ): ReplicaId | undefined {
-  const members = new Set(state.members())
-  const byName = state.peers.find((peer) => peer.name === name && members.has(peer.replica))?.replica
-  const bearer = state.identity?.name === name ? state.identity.replica : byName
-  if (bearer === undefined) return undefined
-  if (bearer === state.identity?.replica)
+  const isMember = (id: ReplicaId): boolean => standingOf(roster, id) === 'member'
+  const byName = peers.find((peer) => peer.name === name && isMember(peer.replica))?.replica
+  const bearer = identity.name === name ? identity.replica : byName
+  // It may ask again because the answer to its first question was lost; it has got nothing yet.
+  if (bearer === undefined || bearer === replica) return undefined
+  if (bearer === identity.replica)
     throw new RefusalError('name-taken', `the name ${name} is that of the node that was asked`)
-  if (detector.member(bearer)?.state === 'alive')
+  const state = detector.member(bearer)?.state
+  if (state === 'alive' || state === 'suspect')
     throw new RefusalError('name-taken', `a live node is called ${name}: give this one another --name`)
   if (!rebuild)
     throw new RefusalError(

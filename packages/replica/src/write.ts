@@ -1,4 +1,4 @@
-import { acksNeeded, Tally, WriteError, type Entry, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import { acksNeeded, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -35,6 +35,17 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
     return fail('quorum_not_met', `${needed} of ${members} members must hold the write, and ${listeners + 1} are live`)
 
   return new Promise<WriteResult>((resolve, reject) => {
+    let acks = 0
+    const deadline = context.timers.after(request.timeoutMs, () => giveUp('was not confirmed in time'))
+    const giveUp = (problem: string): void => {
+      deadline.cancel()
+      const message = `the write ${problem}: ${acks} of ${needed} members are known to hold it`
+      reject(new WriteError('timeout', 'unknown', message, acks))
+    }
+    const finish = (result: WriteResult): void => {
+      deadline.cancel()
+      resolve(result)
+    }
     committer.submit({
       kind: 'write',
       address: request.address,
@@ -43,40 +54,33 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       contentType: request.contentType,
       expiresAtMs: request.expiresAtMs,
       precondition: request.precondition,
-      fail: ({ outcome, cause }) =>
-        reject(new WriteError('io_error', outcome, 'the write could not be made durable', 0, { cause })),
+      fail: ({ outcome, cause }) => {
+        deadline.cancel()
+        reject(new WriteError('io_error', outcome, 'the write could not be made durable', 0, { cause }))
+      },
       settle: (outcome) => {
-        if (outcome.kind === 'precondition-failed') resolve(outcome)
-        else if (needed > 1) collectAcks(outcome.entry, rumors)
-        else {
-          rumors.ignite(outcome.entry)
-          resolve({ kind: 'applied', version: outcome.entry.version, acks: 1, members })
+        if (outcome.kind === 'precondition-failed') return finish(outcome)
+        const { entry } = outcome
+        const { version } = entry
+        acks = 1
+        if (needed === 1) {
+          rumors.ignite(entry)
+          return finish({ kind: 'applied', version, acks, members })
         }
+        const asked = rumors.listeners(entry).map(({ replica }) => replica)
+        const tally = new Tally(needed, asked)
+        rumors.ignite(entry, (replica, holds) => {
+          tally.record(replica, holds)
+          judge()
+        })
+        function judge(): void {
+          acks = tally.acks
+          if (tally.verdict === 'reached') finish({ kind: 'applied', version, acks, members })
+          else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
+        }
+        judge()
       },
     })
-
-    function collectAcks(entry: Entry, monger: RumorMonger): void {
-      const tally = new Tally(
-        needed,
-        monger.listeners(entry).map(({ replica }) => replica),
-      )
-      const deadline = context.timers.after(request.timeoutMs, () => finish('was not confirmed in time'))
-      const finish = (problem: string | undefined): void => {
-        deadline.cancel()
-        const { acks } = tally
-        if (problem === undefined) resolve({ kind: 'applied', version: entry.version, acks, members })
-        else
-          reject(
-            new WriteError('timeout', 'unknown', `the write ${problem}: ${acks} of ${needed} members hold it`, acks),
-          )
-      }
-      monger.ignite(entry, (replica, holds) => {
-        const verdict = tally.record(replica, holds)
-        if (verdict === 'reached') finish(undefined)
-        else if (verdict === 'impossible') finish('cannot be confirmed by enough members')
-      })
-      if (tally.verdict === 'impossible') finish('cannot be confirmed by enough members')
-    }
   })
 }
 

@@ -244,6 +244,7 @@ class Node {
 
   constructor(context: ClassicRumorContext) {
     this.rumors = new ClassicRumors(context)
+    this.rumors.start()
   }
 
   write(entry: Entry): void {

@@ -185,6 +185,72 @@ describe('founding and joining', () => {
     expect(await cluster.put('n2', 'after', 'v', 'all')).toMatchObject({ acks: 3, members: 3 })
   })
 
+  it('tells a member that it was evicted, also when it was away meanwhile', async () => {
+    const cluster = await SmallCluster.of(3)
+    const former = cluster.idOf('n3')
+    cluster.cut.add('n3>*')
+    await cluster.until(
+      () =>
+        cluster
+          .node('n1')
+          .members()
+          .some(({ state }) => state === 'dead'),
+      15_000,
+    )
+    await cluster.start('n4', { as: 'n3', rebuild: true })
+    await cluster.until(() => cluster.node('n4').status().ready, 20_000)
+    expect(
+      cluster
+        .node('n1')
+        .members()
+        .map(({ replica }) => replica),
+    ).not.toContain(former)
+    cluster.cut.clear()
+    await cluster.until(() => cluster.fatal('n3').length > 0, 60_000)
+    expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'evicted', message: expect.stringContaining('--rebuild') })
+    expect(cluster.node('n3').status()).toMatchObject({ ready: false, reason: 'evicted' })
+  })
+
+  it('goes on joining after a crash in the middle of it', async () => {
+    const cluster = await SmallCluster.of(2)
+    for (let key = 0; key < 50; key++) await cluster.put('n1', `k${key}`, 'v')
+    cluster.node('n1').pause('anti-entropy')
+    cluster.node('n2').pause('anti-entropy')
+    await cluster.start('n3')
+    await cluster.until(() => cluster.node('n3').status().identity.stage === 'joining', 20_000)
+    await cluster.time.advance(40_000)
+    const joining = cluster.idOf('n3')
+    cluster.crash('n3')
+    await cluster.start('n3')
+    await cluster.time.advance(40_000)
+    expect([cluster.fatal('n3'), cluster.node('n3').status().ready]).toEqual([[], false])
+    cluster.node('n1').resume('anti-entropy')
+    cluster.node('n2').resume('anti-entropy')
+    await cluster.until(() => cluster.node('n3').status().ready, 20_000)
+    expect(cluster.idOf('n3')).toBe(joining)
+    expect(cluster.isConverged(...ALL)).toBe(true)
+  })
+
+  it('keeps vectors equal over many restarts, each of which adds a writer', async () => {
+    const cluster = await SmallCluster.of(3)
+    for (let restart = 0; restart < 8; restart++) {
+      const name = ALL[restart % 3] ?? 'n1'
+      for (let key = 0; key < 300; key++)
+        cluster
+          .node(name)
+          .write(write(`k${key}`))
+          .catch(() => {})
+      await cluster.until(() => cluster.isConverged(...ALL), 20_000)
+      cluster.crash(name)
+      await cluster.start(name)
+      await cluster.until(() => cluster.node(name).status().ready, 20_000)
+    }
+    await cluster.time.advance(20_000)
+    cluster.asked.length = 0
+    await cluster.time.advance(20_000)
+    expect(cluster.asked.filter(({ name }) => name === 'missed-entries')).toEqual([])
+  })
+
   it('lets a joiner write only after every live member knows it', async () => {
     const cluster = await SmallCluster.of(2)
     cluster.cut.add('n3>n2')

@@ -91,7 +91,7 @@ export class SmallCluster {
 
   async start(
     name: string,
-    options: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> = {},
+    { as = name, ...options }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> & { as?: string } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
@@ -113,7 +113,7 @@ export class SmallCluster {
       log: SILENT,
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
-      self: { name, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
+      self: { name: as, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
       seeds: [...this.#machines.values()]
         .map(({ address }) => address)
         .filter((address) => address !== machine.address),

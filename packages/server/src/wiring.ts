@@ -1,12 +1,4 @@
-import {
-  PEER_FRAME_BYTES_MAX,
-  type Clock,
-  type Hash,
-  type Log,
-  type Measures,
-  type Random,
-  type Timers,
-} from '@grapevine/core'
+import { type Clock, type Hash, type Log, type Measures, type Random, type Timers } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
 import { openStore, setAside } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
@@ -61,7 +53,7 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
     merkleRebuilds: store.state.rebuilds,
     ...store.state.totals,
   })
-  const identity = (): { cluster: string; replica: string } => replica.status().identity
+  const identity = (): { cluster: string; replica: string } => replica.identity
   const transport = new PeerClient({ hash, valueBytesMax: config.valueMax, identity })
   const { promise: failed, reject: fail } = Promise.withResolvers<never>()
   // Whoever runs the node listens to it; until then a failure must not end the process by itself.
@@ -120,7 +112,6 @@ function settingsOf(config: ServerConfig): ReplicaSettings {
     driftMs: config.driftMax,
     peerTimeoutMs: config.peerTimeout,
     joinTimeoutMs: config.joinTimeout,
-    frameBytes: Math.max(PEER_FRAME_BYTES_MAX, config.valueMax),
     probe: {
       intervalMs: config.probeInterval,
       timeoutMs: config.probeTimeout,

@@ -80,6 +80,7 @@ export class LevelStore implements Store {
   #state: StoredState
   #poisoned = false
   #batchNumber: number
+  #firstJournalRow: number
   #journalBytes: number
   #journalBatches: number
 
@@ -88,18 +89,14 @@ export class LevelStore implements Store {
     this.#db = db
     this.#state = loaded.state
     this.#batchNumber = loaded.batchNumber
+    this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
   }
 
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
-    const db = await options.openDatabase()
-    try {
-      return new LevelStore(options, db, await load(db, options.hash))
-    } catch (error) {
-      await db.close()
-      throw error
-    }
+    const { db, loaded } = await openAndLoad(options)
+    return new LevelStore(options, db, loaded)
   }
 
   get state(): StoredState {
@@ -141,7 +138,11 @@ export class LevelStore implements Store {
     this.#batchNumber = number
     this.#journalBytes += journal.length
     this.#journalBatches++
-    if (batch.checkpoint !== undefined) this.#startJournalAfter(number - 1, journal.length)
+    if (batch.checkpoint !== undefined) {
+      this.#firstJournalRow = number
+      this.#journalBytes = journal.length
+      this.#journalBatches = 1
+    }
     this.#state = {
       ...this.#state,
       identity: batch.identity ?? this.#state.identity,
@@ -155,11 +156,11 @@ export class LevelStore implements Store {
     this.#poisoned = true
     // A handle whose disk failed may also fail to close; what matters is that no write goes through it again.
     await this.#db.close().catch(() => {})
-    const db = await this.#options.openDatabase()
-    const loaded = await load(db, this.#options.hash)
+    const { db, loaded } = await openAndLoad(this.#options)
     this.#db = db
     this.#state = loaded.state
     this.#batchNumber = loaded.batchNumber
+    this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
     this.#poisoned = false
@@ -196,15 +197,10 @@ export class LevelStore implements Store {
       for (const state of batch.checkpoint)
         rows.put(partitionRow(state.partition), sealRow(encodePartition(state), hash), READ)
       rows.put(metaRow('checkpoint'), sealJson({ number: number - 1 }, hash), READ)
+      // In this very batch: a clear of its own would be a second one in flight, and unsynced.
+      for (let folded = this.#firstJournalRow; folded < number; folded++) rows.del(journalRow(folded), READ)
     }
     await rows.write({ sync: true })
-  }
-
-  /** Rows that the checkpoint made useless: opening ignores them, so nobody waits for their end. */
-  #startJournalAfter(number: number, bytes: number): void {
-    this.#journalBytes = bytes
-    this.#journalBatches = 1
-    void this.#db.clear({ gte: journalRow(0), lte: journalRow(number), keyEncoding: 'buffer' }).catch(() => {})
   }
 
   #refusePoisoned(): void {
@@ -223,7 +219,20 @@ export function heldIn(row: Buffer | undefined, address: Address, hash: Hash): H
 interface Loaded {
   readonly state: StoredState
   readonly batchNumber: number
+  /** Where the journal begins, or would. */
+  readonly firstJournalRow: number
   readonly journalBytes: number
+}
+
+async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{ db: Database; loaded: Loaded }> {
+  const db = await openDatabase()
+  try {
+    return { db, loaded: await load(db, hash) }
+  } catch (error) {
+    // Left open, it would lock every further try out.
+    await db.close()
+    throw error
+  }
 }
 
 async function load(db: Database, hash: Hash): Promise<Loaded> {
@@ -253,10 +262,14 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
     batchNumber = number
     journalBytes += row.length
   }
+  // A checkpoint travels with the batch after it, so its rows never stand alone.
+  if (checkpoint !== undefined && batchNumber === folded)
+    throw new StoreError('data_missing', `the database lost all batches after ${folded}`)
   const reserve = await db.get(metaRow('reserve'), READ)
   const reserved = reserve && parseHlc(openRow(reserve, hash, 'the clock reserve').toString())
   return {
     batchNumber,
+    firstJournalRow: folded + 1,
     journalBytes,
     state: {
       identity: await metaOf<Identity>(db, 'identity', hash),

@@ -1,5 +1,4 @@
 import {
-  areSeqRanges,
   ENTRIES_PER_QUESTION_MAX,
   isAddress,
   LEAVES,
@@ -9,7 +8,6 @@ import {
   openEnvelope,
   PARTITIONS,
   RUMORS_PER_QUESTION_MAX,
-  SEQ_MAX,
   TREE_NODES_PER_QUESTION_MAX,
   type Address,
   type Answer,
@@ -47,14 +45,12 @@ import {
   version,
   type Codec,
 } from './fields.ts'
+import { vector } from './vector-codec.ts'
 
 export type MessageCodecs = {
   readonly [Name in QuestionName]: { readonly question: Codec<Question<Name>>; readonly answer: Codec<Answer<Name>> }
 }
 
-/** The most ranges of one writer, and writers of one partition, that a message may bring: both far above need. */
-const RANGES_MAX = 200_000
-const WRITERS_MAX = 65_535
 /** K and E keep all who ever were members. */
 const ROSTER_MAX = 65_536
 
@@ -74,14 +70,6 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     },
   }
   const entries = list(entry, RUMORS_PER_QUESTION_MAX)
-  const vector: Codec<VectorRows> = {
-    encode: (rows) => rows.map(([writer, ranges]) => [id.encode(writer), ranges]),
-    decode: (row) => {
-      const rows = list(pair(id, seqRanges), WRITERS_MAX).decode(row)
-      if (!areAscending(rows.map(([writer]) => writer))) throw malformed('writers out of order')
-      return rows
-    },
-  }
   const vectors: Codec<readonly (readonly [Partition, VectorRows])[]> = list(pair(partition, vector), PARTITIONS)
   const replicas: Codec<readonly string[]> = {
     encode: list(id, ROSTER_MAX).encode,
@@ -209,18 +197,9 @@ export function messageCodecs(hash: Hash): MessageCodecs {
   }
 }
 
-/** Vectors and rosters are compared by hashes of their text, so there is one order. */
+/** Rosters are compared by hashes of their text, so there is one order. */
 function areAscending(texts: readonly string[]): boolean {
   return texts.every((each, index) => index === 0 || (texts[index - 1] ?? '') < each)
-}
-
-const seqRanges: Codec<readonly number[]> = {
-  encode: (ranges) => ranges,
-  decode: (row) => {
-    const ranges = list(count(SEQ_MAX), RANGES_MAX).decode(row)
-    if (!areSeqRanges(ranges)) throw malformed('ranges out of order')
-    return ranges
-  },
 }
 
 const address: Codec<Address> = {

@@ -178,7 +178,7 @@ describe('the largest that a replica may send', () => {
     lastExchangeMs: -1,
     ready: true,
   }
-  const empty: MemberUpdate = { ...member, name: '', address: '', clientUrl: '', zone: '', version: '' }
+  const brief: MemberUpdate = { ...member, name: 'n', address: 'h:1', clientUrl: 'http://h:1', version: '1' }
 
   it.each<[string, QuestionName, unknown]>([
     ['256 empty vectors', 'missed-entries', { vectors: vectors(0) }],
@@ -196,7 +196,7 @@ describe('the largest that a replica may send', () => {
       'rumors',
       { entries: many(RUMORS_PER_QUESTION_MAX, () => entryWith({ value: undefined })), hops: 0 },
     ],
-    ['members', 'push-pull', { members: many(MEMBERS_MAX, () => empty) }],
+    ['members', 'push-pull', { members: many(MEMBERS_MAX, () => brief) }],
     ['rosters', 'publish', { roster: { known: ids(65_536), evicted: ids(65_536) }, promise: version.hlc }],
     ['partitions', 'report', { partitions: many(PARTITIONS, (partition) => partition) }],
     ['key hashes', 'inspect', { keyHashes: many(ENTRIES_PER_QUESTION_MAX, () => digest) }],

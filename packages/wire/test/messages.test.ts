@@ -53,7 +53,9 @@ describe('a message whose fields are wrong', () => {
   const { envelope } = entryWith()
   const flipped = envelope.slice()
   flipped[envelope.length - 1] = 0
-  const vectors = (...ranges: unknown[]): unknown => [[[0, [[id, ranges]]]]]
+  const [writer, laterWriter] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
+  const vectors = (...vector: readonly [Uint8Array, ...number[]][]): unknown => [[[0, vectorRow(...vector)]]]
+  const publication = (known: unknown[], evicted: unknown[], promise: unknown[]): unknown => [[known, evicted], promise]
 
   it.each<[string, QuestionName, unknown]>([
     ['too few fields', 'join', [member]],
@@ -93,74 +95,26 @@ describe('a message whose fields are wrong', () => {
       [hash, Array.from({ length: TREE_NODES_PER_QUESTION_MAX + 1 }, () => [0, 0])],
     ],
     ['more hashes than there may be', 'inspect', [Array.from({ length: ENTRIES_PER_QUESTION_MAX + 1 }, () => hash)]],
-    ['a writer without numbers', 'missed-entries', vectors()],
-    ['a range from 0', 'missed-entries', vectors(0, 1)],
-    ['half a range', 'missed-entries', vectors(1)],
-    ['ranges that touch', 'missed-entries', vectors(1, 2, 3, 4)],
-    ['ranges out of order', 'missed-entries', vectors(5, 6, 1, 2)],
-    ['a number that no envelope holds', 'missed-entries', vectors(1, 2 ** 48)],
+    ['a writer without numbers', 'missed-entries', vectors([writer])],
+    ['a range from 0', 'missed-entries', vectors([writer, 0, 1])],
+    ['half a range', 'missed-entries', vectors([writer, 1])],
+    ['ranges that touch', 'missed-entries', vectors([writer, 1, 2, 3, 4])],
+    ['ranges out of order', 'missed-entries', vectors([writer, 5, 6, 1, 2])],
+    ['writers out of order', 'missed-entries', vectors([laterWriter, 1, 1], [writer, 1, 1])],
+    ['a writer twice', 'missed-entries', vectors([writer, 1, 9], [writer, 1, 1])],
+    ['a vector of arrays', 'missed-entries', [[[0, [[writer, [1, 1]]]]]]],
+    ['a vector that claims 2³² numbers', 'missed-entries', [[[0, Buffer.concat([writer, Buffer.alloc(4, 255)])]]]],
+    ['a vector that is cut in a writer', 'missed-entries', [[[0, vectorRow([writer, 1, 1]).subarray(0, 7)]]]],
+    ['a vector that is cut in a number', 'missed-entries', [[[0, vectorRow([writer, 1, 1]).subarray(0, 23)]]]],
     [
-      'writers out of order',
+      'a vector with a byte too many',
       'missed-entries',
-      [
-        [
-          [
-            0,
-            [
-              [new Uint8Array(8).fill(2), [1, 1]],
-              [new Uint8Array(8).fill(1), [1, 1]],
-            ],
-          ],
-        ],
-      ],
+      [[[0, Buffer.concat([vectorRow([writer, 1, 1]), short.subarray(0, 1)])]]],
     ],
-    [
-      'replicas out of order',
-      'publish',
-      [
-        [[new Uint8Array(8).fill(2), id], []],
-        [1, 1],
-      ],
-    ],
-    [
-      'a replica twice',
-      'publish',
-      [
-        [[], [id, id]],
-        [1, 1],
-      ],
-    ],
-    [
-      'a reading beyond its 48 bits',
-      'publish',
-      [
-        [[], []],
-        [2 ** 48, 0],
-      ],
-    ],
-    [
-      'a counter beyond its 16 bits',
-      'publish',
-      [
-        [[], []],
-        [1, 2 ** 16],
-      ],
-    ],
-    [
-      'a writer twice',
-      'missed-entries',
-      [
-        [
-          [
-            0,
-            [
-              [id, [1, 9]],
-              [id, [1, 1]],
-            ],
-          ],
-        ],
-      ],
-    ],
+    ['replicas out of order', 'publish', publication([laterWriter, writer], [], [1, 1])],
+    ['a replica twice', 'publish', publication([], [writer, writer], [1, 1])],
+    ['a reading beyond its 48 bits', 'publish', publication([], [], [2 ** 48, 0])],
+    ['a counter beyond its 16 bits', 'publish', publication([], [], [1, 2 ** 16])],
   ])('is rejected for %s', (_what, name, row) => {
     const received = codec.decodeQuestion(questionFrame(name, row))
     expect(received.header).toEqual(HEADER)
@@ -175,15 +129,9 @@ describe('a message whose fields are wrong', () => {
       ['report', [[PARTITIONS - 1]]],
       ['leaf-entries', [[65_535]]],
       ['tree-nodes', [hash, [[4, 15]]]],
-      ['missed-entries', vectors(1, 2, 4, 2 ** 48 - 1)],
-      ['missed-entries', [[[0, []]]]],
-      [
-        'publish',
-        [
-          [[id, new Uint8Array(8).fill(2)], [id]],
-          [2 ** 48 - 1, 2 ** 16 - 1],
-        ],
-      ],
+      ['missed-entries', vectors([writer, 1, 2, 4, 2 ** 48 - 1], [laterWriter, 7, 7])],
+      ['missed-entries', vectors()],
+      ['publish', publication([writer, laterWriter], [writer], [2 ** 48 - 1, 2 ** 16 - 1])],
     ]
     for (const [name, row] of rows) {
       const received = codec.decodeQuestion(questionFrame(name, row))
@@ -191,6 +139,17 @@ describe('a message whose fields are wrong', () => {
     }
   })
 })
+
+/** A vector as it travels. */
+function vectorRow(...rows: readonly [Uint8Array, ...number[]][]): Buffer {
+  const parts = rows.flatMap(([writer, ...ranges]) => {
+    const numbers = Buffer.alloc(4 + ranges.length * 6)
+    numbers.writeUInt32BE(ranges.length)
+    for (const [index, seq] of ranges.entries()) numbers.writeUIntBE(seq, 4 + index * 6, 6)
+    return [writer, numbers]
+  })
+  return Buffer.concat(parts)
+}
 
 /** Whatever msgpack can say with the types that we send, with those values in it that fields look for. */
 const { row: anyRow } = fc.letrec<{ row: unknown; leaf: unknown }>((tie) => ({

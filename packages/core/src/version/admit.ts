@@ -1,16 +1,19 @@
 import { compareHlc, type Hlc } from '../clock/hlc.ts'
+import type { Held } from '../ports.ts'
 import type { Entry } from '../record/entry.ts'
 import { compareEntries } from './merge.ts'
 
 /**
  * What becomes of an entry that arrived from elsewhere:
  * `news` is stored; `known` is held already, to the byte; `superseded` loses to what is held; `refused` is old
- * and its key is gone.
+ * and its key is gone; `failed` cannot be judged, since what is held cannot be read.
  */
-export type Admission = 'news' | 'known' | 'superseded' | 'refused'
+export type Admission = 'news' | 'known' | 'superseded' | 'refused' | 'failed'
 
 export interface AdmissionContext {
-  readonly held: Entry | undefined
+  readonly held: Held
+  /** The greatest hlc that this replica has seen: whatever cannot be read is not later than that. */
+  readonly clock: Hlc
   /** Whether the entry's dot is in the vector. */
   readonly covered: boolean
   readonly frontier: Hlc
@@ -18,9 +21,11 @@ export interface AdmissionContext {
   readonly bootstrapping: boolean
 }
 
-/** Rules R4 and R5 of frontier.md. What is news, known or superseded is covered from then on (R6). */
+/** Rules R4 and R5 of frontier.md. What is news, known or superseded is covered from then on (R6); a failed one is not, nor is
+ * anything claimed that came with it (R7). */
 export function admit(entry: Entry, context: AdmissionContext): Admission {
-  const { held, covered, frontier, bootstrapping } = context
+  const { held, clock, covered, frontier, bootstrapping } = context
+  if (held === 'corrupt') return compareHlc(entry.version.hlc, clock) > 0 ? 'news' : 'failed'
   if (held !== undefined) {
     const order = compareEntries(entry, held)
     return order > 0 ? 'news' : order === 0 ? 'known' : 'superseded'

@@ -72,6 +72,13 @@ export function entryWith(fields: Partial<EnvelopeFields> = {}): Entry {
   )
 }
 
+/** All fields of an entry as plain data, whether it holds them or works them out. */
+export function fieldsOf(entry: Entry | undefined): Entry | undefined {
+  if (entry === undefined) return undefined
+  const { address, keyHash, version, dot, expiresAtMs, contentType, value, hash, envelope } = entry
+  return { address, keyHash, version, dot, expiresAtMs, contentType, value, hash, envelope }
+}
+
 export function keyHashOf(address: Address): string {
   return sha256.sha256(bytesOf(address))
 }

@@ -28,8 +28,17 @@ const anyEntry = fc
 const anyFrontier: fc.Arbitrary<Hlc> = fc.record({ wallMs: fc.nat(7), counter: fc.nat(1) })
 
 function context(differences: Partial<AdmissionContext>): AdmissionContext {
-  return { held: undefined, covered: false, frontier: HLC_ZERO, bootstrapping: false, ...differences }
+  return { held: undefined, clock: HLC_ZERO, covered: false, frontier: HLC_ZERO, bootstrapping: false, ...differences }
 }
+
+describe('an entry whose key is held and cannot be read', () => {
+  it('is news only when it is later than anything seen, and else cannot be judged (R7)', () => {
+    const clock: Hlc = { wallMs: 5, counter: 0 }
+    expect(admit(at(6), context({ held: 'corrupt', clock }))).toBe('news')
+    for (const covered of [false, true])
+      expect(admit(at(5), context({ held: 'corrupt', clock, covered }))).toBe('failed')
+  })
+})
 
 describe('an entry whose key is held (R4)', () => {
   it.each([
@@ -50,7 +59,7 @@ describe('an entry whose key is held (R4)', () => {
       fc.boolean(),
       anyFrontier,
       (entry, held, covered, bootstrapping, frontier) => {
-        const admission = admit(entry, { held, covered, bootstrapping, frontier })
+        const admission = admit(entry, context({ held, covered, bootstrapping, frontier }))
         expect(admission).toBe(admit(entry, context({ held })))
         expect(admission === 'news').toBe(merge(entry, held) === entry && entry.hash !== held.hash)
       },

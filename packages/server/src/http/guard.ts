@@ -17,7 +17,7 @@ const REMEMBER_SECONDS = '600'
 export class Guard {
   readonly #origins: ReadonlySet<string>
 
-  /** @param origins that may call, `*` for all. */
+  /** @param origins that may call, `*` for all; `http://localhost:*` stands for any port. */
   constructor(origins: readonly string[]) {
     this.#origins = new Set(origins)
   }
@@ -44,9 +44,14 @@ export class Guard {
     response.end()
   }
 
+  #allows(origin: string): boolean {
+    const anyPort = origin.replace(/:\d+$/, ':*')
+    return this.#origins.has(origin) || this.#origins.has(anyPort) || this.#origins.has('*')
+  }
+
   #permit(origin: string, response: ServerResponse): void {
     response.setHeader('vary', 'Origin')
-    if (!this.#origins.has(origin) && !this.#origins.has('*'))
+    if (!this.#allows(origin))
       throw new ProblemError(
         'forbidden',
         `Pages of ${origin} may not call this node. Allow them with --cors ${origin}.`,
