@@ -3,6 +3,7 @@ import {
   COMMIT_BYTES_MAX,
   COMMIT_ENTRIES_MAX,
   leafOf,
+  StoreError,
   WRITE_QUEUE_BYTES_MAX,
   WRITE_QUEUE_ENTRIES_MAX,
   type Address,
@@ -30,6 +31,8 @@ export interface CommitterContext {
   readonly hash: Hash
   readonly measures: Measures
   readonly log: Log
+  /** What is on disk cannot be opened again, and waiting will not help. */
+  readonly onFatal: (error: unknown) => void
 }
 
 /** Above this, keys are read in one go beside the event loop; below, reading each at once is cheaper. */
@@ -177,7 +180,7 @@ export class Committer {
 
   /** After a failed write nothing in memory is to be trusted either: begin again from what is on disk. */
   async #reopen(): Promise<void> {
-    const { store, timers, measures, log } = this.#context
+    const { store, timers, measures, log, onFatal } = this.#context
     this.#reopening = true
     for (;;) {
       try {
@@ -189,6 +192,7 @@ export class Committer {
         return
       } catch (error) {
         log.error('store-not-reopened', { error: String(error) })
+        if (error instanceof StoreError && error.code !== 'io_error') onFatal(error)
         for (const arrival of this.#queue.splice(0)) arrival.fail({ outcome: 'not-applied', cause: error })
         this.#queueBytes = 0
         if (this.#closed) return

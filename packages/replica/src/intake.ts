@@ -2,11 +2,13 @@ import {
   HLC_ZERO,
   HOT_MS,
   isBeyondDrift,
+  openEnvelope,
   PARKED_BYTES_MAX,
   PARKED_ENTRIES_MAX,
   type Admission,
   type Clock,
   type Entry,
+  type Hash,
   type Hlc,
   type Log,
   type Measures,
@@ -22,6 +24,7 @@ import type { Committer } from './committer.ts'
 export interface IntakeContext {
   readonly committer: Committer
   readonly clock: Clock
+  readonly hash: Hash
   readonly timers: Timers
   readonly measures: Measures
   readonly log: Log
@@ -117,9 +120,11 @@ export class Intake {
   }
 
   #park(entries: readonly Entry[], from: ReplicaId): void {
-    const { log } = this.#context
+    const { hash, log } = this.#context
     let parked = 0
-    for (const entry of entries) {
+    for (const received of entries) {
+      // A copy: what was received is a view of its whole frame, which would stay in memory as long.
+      const entry = openEnvelope(received.envelope.slice(), hash) ?? received
       const held = this.#parked.get(entry.address)
       const isFull = this.#parked.size >= PARKED_ENTRIES_MAX || this.#parkedBytes >= PARKED_BYTES_MAX
       if (isFull && held === undefined) continue

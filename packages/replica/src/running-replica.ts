@@ -74,10 +74,18 @@ export class RunningReplica implements Replica {
   #oldestTombstoneMs: number | undefined
 
   constructor(options: ReplicaOptions) {
-    const { clock, timers, measures, log, settings } = options
+    const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
     this.#committer = new Committer(options)
-    this.#intake = new Intake({ committer: this.#committer, clock, timers, measures, log, driftMs: settings.driftMs })
+    this.#intake = new Intake({
+      committer: this.#committer,
+      clock,
+      hash,
+      timers,
+      measures,
+      log,
+      driftMs: settings.driftMs,
+    })
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)

@@ -69,6 +69,7 @@ async function bench(): Promise<Bench> {
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
+    onFatal: (error) => expect.unreachable(String(error)),
   })
   const identity = {
     cluster: random.hex(16),
@@ -221,6 +222,7 @@ it('starts from checkpoints with the same tree and vectors as from the journal',
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
+    onFatal: (error) => expect.unreachable(String(error)),
   })
   expect(again.state.tree.root()).toBe(root)
   expect(again.state.partitionVectorHashes()).toEqual(vectors)

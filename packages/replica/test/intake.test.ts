@@ -28,6 +28,7 @@ function open(): Committed {
   const intake = new Intake({
     committer,
     clock: time,
+    hash: sha256,
     timers: time,
     measures: NO_MEASURES,
     log: SILENT,

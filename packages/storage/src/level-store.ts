@@ -5,7 +5,6 @@ import {
   hlcText,
   LEAVES,
   LEAVES_PER_PARTITION,
-  openEnvelope,
   parseHlc,
   partitionOf,
   PARTITIONS,
@@ -44,6 +43,7 @@ import {
   rowsOf,
 } from './key-layout.ts'
 import { LevelView } from './level-view.ts'
+import { messageOf, readEntries, readEntry } from './read-rows.ts'
 import { openRow, sealRow } from './sealed-row.ts'
 
 /** Any abstract-level database of bytes: classic-level in production, memory-level and faulty ones in tests. */
@@ -109,13 +109,12 @@ export class LevelStore implements Store {
 
   read(address: Address): Held {
     this.#refusePoisoned()
-    return heldIn(this.#db.getSync(entryRow(address), READ), address, this.#options.hash)
+    return readEntry(this.#db, address, READ, this.#options.hash)
   }
 
   async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
     this.#refusePoisoned()
-    const rows = await this.#db.getMany(addresses.map(entryRow), READ)
-    return addresses.map((address, index) => heldIn(rows[index], address, this.#options.hash))
+    return readEntries(this.#db, addresses, READ, this.#options.hash)
   }
 
   view(): StoreView {
@@ -209,13 +208,6 @@ export class LevelStore implements Store {
   }
 }
 
-/** The entry in a row, which must be the one that its name says. */
-export function heldIn(row: Buffer | undefined, address: Address, hash: Hash): Held {
-  if (row === undefined) return undefined
-  const entry = openEnvelope(row, hash)
-  return entry === undefined || entry.address !== address ? 'corrupt' : entry
-}
-
 interface Loaded {
   readonly state: StoredState
   readonly batchNumber: number
@@ -298,8 +290,4 @@ function sealJson(value: unknown, hash: Hash): Buffer {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

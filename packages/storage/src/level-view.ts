@@ -17,7 +17,8 @@ import {
 } from '@grapevine/core'
 import type { AbstractSnapshot } from 'abstract-level'
 import { addressOfEntryRow, dotOfRow, dotRow, entryRow, hashRow, hlcOfPurgeRow, rowsOf } from './key-layout.ts'
-import { heldIn, type Database } from './level-store.ts'
+import type { Database } from './level-store.ts'
+import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
@@ -37,12 +38,11 @@ export class LevelView implements StoreView {
   }
 
   read(address: Address): Held {
-    return heldIn(this.#db.getSync(entryRow(address), this.#reading()), address, this.#hash)
+    return readEntry(this.#db, address, this.#reading(), this.#hash)
   }
 
   async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
-    const rows = await this.#db.getMany(addresses.map(entryRow), this.#reading())
-    return addresses.map((address, index) => heldIn(rows[index], address, this.#hash))
+    return readEntries(this.#db, addresses, this.#reading(), this.#hash)
   }
 
   async readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]> {
@@ -124,7 +124,7 @@ export class LevelView implements StoreView {
     await this.#snapshot.close()
   }
 
-  #reading(): { keyEncoding: 'buffer'; valueEncoding: 'buffer'; snapshot: AbstractSnapshot } {
+  #reading(): Required<Reading> {
     return { keyEncoding: 'buffer', valueEncoding: 'buffer', snapshot: this.#snapshot }
   }
 }
