@@ -56,16 +56,7 @@ describe('a flipped bit in a table', () => {
         const at = Math.floor(((flip * 0.618_033_988_7) % 1) * bytes.length)
         bytes[at] = (bytes[at] ?? 0) ^ (1 << (flip & 7))
         await writeFile(table, bytes)
-        if (
-          (await startOnce().catch(async (error: unknown) =>
-            Promise.reject(
-              new Error(
-                `flip ${flip} at ${at} of ${table}: ${(await readFile(cluster.node('n1').logFile, 'utf8')).slice(-1_500)}`,
-                { cause: error },
-              ),
-            ),
-          )) !== undefined
-        ) {
+        if ((await startOnce()) !== undefined) {
           noticed.refused++
           continue
         }
