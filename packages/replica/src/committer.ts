@@ -37,6 +37,7 @@ export interface CommitterContext {
 
 /** Above this, keys are read in one go beside the event loop; below, reading each at once is cheaper. */
 const SYNCHRONOUS_READS_MAX = 64
+const NOBODY = (): void => {}
 /** Between two tries to open a database that failed. */
 const REOPEN_DELAY_MS = 1_000
 
@@ -94,44 +95,59 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
+    // A group that is durable is told when the next one is on its way to the disk: those who answer clients have the
+    // event loop to themselves then, and the disk does not wait for them.
+    let tellLast = NOBODY
     try {
-      while (this.#queue.length > 0) await this.#commitGroup(this.#nextGroup())
+      while (this.#queue.length > 0) tellLast = await this.#commitGroup(this.#nextGroup(), tellLast)
     } finally {
       this.#running = undefined
+      tellLast()
     }
   }
 
-  async #commitGroup(group: readonly Arrival[]): Promise<void> {
+  /** Returns what tells this group. */
+  async #commitGroup(group: readonly Arrival[], tellLast: () => void): Promise<() => void> {
     const { store, clock, measures, log } = this.#context
     let plan: CommitPlan
     try {
       plan = await this.#plan(group)
     } catch (error) {
+      tellLast()
       // Nothing was written: reading or planning failed.
       for (const arrival of group) arrival.fail({ outcome: 'not-applied', cause: error })
       log.error('commit-not-planned', { error: String(error) })
-      return
+      return NOBODY
     }
-    if (!plan.isEmpty) {
-      const startedMs = clock.monotonicMs()
-      try {
-        await store.commit(plan.batch)
-      } catch (error) {
-        for (const arrival of group) arrival.fail({ outcome: 'unknown', cause: error })
-        log.error('commit-failed', { error: String(error), entries: plan.batch.changes.length })
-        await this.#reopen()
-        return
-      }
-      measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
-      measures.observe('commit_batch_size', plan.batch.changes.length)
-      this.#state.advance(plan.batch)
+    const tell = (): void => this.#tell(plan)
+    if (plan.isEmpty) {
+      tellLast()
+      return tell
     }
+    const startedMs = clock.monotonicMs()
+    const committing = store.commit(plan.batch)
+    tellLast()
+    try {
+      await committing
+    } catch (error) {
+      for (const arrival of group) arrival.fail({ outcome: 'unknown', cause: error })
+      log.error('commit-failed', { error: String(error), entries: plan.batch.changes.length })
+      await this.#reopen()
+      return NOBODY
+    }
+    measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
+    measures.observe('commit_batch_size', plan.batch.changes.length)
+    this.#state.advance(plan.batch)
+    return tell
+  }
+
+  #tell(plan: CommitPlan): void {
     for (const tell of plan.tell) {
       try {
         tell()
       } catch (error) {
         // A bug of whoever waited; the others wait as well.
-        log.error('commit-not-told', { error: error instanceof Error ? error.stack : String(error) })
+        this.#context.log.error('commit-not-told', { error: error instanceof Error ? error.stack : String(error) })
       }
     }
   }
