@@ -1,5 +1,4 @@
 import {
-  pullDelayMs,
   RefusalError,
   standingOf,
   type Address,
@@ -22,18 +21,10 @@ import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Intake } from './intake.ts'
-import {
-  askForSponsor,
-  awaitIntroduction,
-  bootstrap,
-  foundCluster,
-  hello,
-  knownPeerOf,
-  type JoinContext,
-} from './join.ts'
+import { askForSponsor, awaitIntroduction, bootstrap, foundCluster, type JoinContext } from './join.ts'
 import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
-import { pullRound, type PullContext } from './pull-round.ts'
+import type { PullContext } from './pull-round.ts'
 import type {
   DiffPage,
   DivergenceReport,
@@ -50,12 +41,9 @@ import type { ReplicaOptions } from './replica-options.ts'
 import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
 import { Rounds } from './rounds.ts'
 import { sponsor } from './sponsor.ts'
+import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
 
-/** Between two looks at the seeds while some member is not alive. */
-const SEED_INTERVAL_MS = 5_000
-/** Between two notes of who the members are and where, for the next start. */
-const PEERS_INTERVAL_MS = 2_000
 /** How long a stopping node waits for its rumors to be heard. */
 const FLUSH_MS = 1_000
 
@@ -69,9 +57,9 @@ export class RunningReplica implements Replica {
   readonly #exchanges: ExchangeLog
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
+  #upkeep: Upkeep | undefined
   #searched = false
   #stopping = false
-  #oldestTombstoneMs: number | undefined
 
   constructor(options: ReplicaOptions) {
     const { clock, hash, timers, measures, log, settings } = options
@@ -117,7 +105,7 @@ export class RunningReplica implements Replica {
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
-      oldestTombstoneMs: this.#oldestTombstoneMs,
+      oldestTombstoneMs: this.#upkeep?.oldestTombstoneMs,
     }
   }
 
@@ -156,7 +144,7 @@ export class RunningReplica implements Replica {
 
   async exchange(withReplica?: ReplicaId): Promise<ExchangeReport> {
     const member = this.#memberOrRefuse()
-    const peer = withReplica ?? this.#randomPeer(member)
+    const peer = withReplica ?? this.#upkeep?.randomPeer()
     if (peer === undefined) throw new RefusalError('not-introduced', 'there is no live member to exchange with')
     const name = member.detector.member(peer)?.name ?? peer
     return this.#exchanges.record(name, () =>
@@ -255,15 +243,12 @@ export class RunningReplica implements Replica {
     const member = await this.#assemble(identity)
     member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
     member.detector.start()
-    // While joining, too: the sponsor may have moved, and only the seeds tell.
-    this.#rounds.every(
-      'seeds',
-      () => SEED_INTERVAL_MS,
-      () => this.#askSeeds(member),
-    )
+    this.#upkeep?.startLookingAround()
     if (identity.stage === 'joining') await this.#becomeMember(identity, member, joining)
     else await this.#comeBack(member)
-    if (!this.#stopping) this.#startRounds(member)
+    if (this.#stopping) return
+    this.#upkeep?.start()
+    this.#noticeRumors()
   }
 
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
@@ -278,6 +263,17 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
+    })
+    this.#upkeep = new Upkeep({
+      options: this.#options,
+      member: this.#member,
+      committer: this.#committer,
+      intake: this.#intake,
+      rounds: this.#rounds,
+      pulling: this.#conversing(this.#member),
+      changeMembership: this.#changeMembership,
+      isPaused: this.#isPaused,
+      exchange: (peer) => this.exchange(peer),
     })
     return this.#member
   }
@@ -307,113 +303,10 @@ export class RunningReplica implements Replica {
     const { clock, settings, timers } = this.#options
     const deadlineMs = clock.monotonicMs() + settings.joinTimeoutMs
     while (!this.#stopping && !this.#isAlone() && !member.hasContact() && clock.monotonicMs() < deadlineMs) {
-      await this.#askSeeds(member)
+      await this.#upkeep?.askSeeds()
       await sleep(timers, 100)
     }
     this.#searched = true
-  }
-
-  #startRounds(member: MemberParts): void {
-    const { settings } = this.#options
-    member.rumors.start()
-    this.#noticeRumors()
-    const { antiEntropyIntervalMs, pullIntervalMs } = settings
-    if (pullIntervalMs > 0) this.#startPulls(member)
-    this.#rounds.every(
-      'anti-entropy',
-      () => antiEntropyIntervalMs,
-      () => this.#antiEntropy(member),
-    )
-    this.#rounds.every(
-      'peers',
-      () => PEERS_INTERVAL_MS,
-      () => this.#notePeers(member),
-    )
-  }
-
-  /** In a large cluster pulls carry a rumor to its end, and so are quick while anything is fresh. */
-  #startPulls(member: MemberParts): void {
-    const intervalMs = (): number =>
-      pullDelayMs({
-        liveReplicas: member.detector.livePeers().length,
-        sinceNewsMs: this.#intake.sinceNewsMs,
-        idleMs: this.#options.settings.pullIntervalMs,
-      })
-    const hasten = this.#rounds.every('pull', intervalMs, () => this.#pull(member))
-    this.#intake.onNews = () => {
-      if (intervalMs() < this.#options.settings.pullIntervalMs) hasten()
-    }
-  }
-
-  async #pull(member: MemberParts): Promise<void> {
-    const peer = this.#randomPeer(member)
-    if (peer === undefined || this.#paused.has('anti-entropy')) return
-    const { measures, log } = this.#options
-    const { entries, rootsDiffer } = await pullRound(peer, this.#conversing(member))
-    measures.add('pull_entries', entries)
-    if (!rootsDiffer) return
-    measures.add('integrity_faults')
-    log.error('integrity-fault', { peer, explanation: 'equal vectors, unequal roots: rows were lost on one side' })
-    await this.exchange(peer)
-  }
-
-  async #antiEntropy(member: MemberParts): Promise<void> {
-    await this.#noteOldestTombstone()
-    const peer = this.#randomPeer(member)
-    if (this.#paused.has('anti-entropy') || peer === undefined) return
-    // Rosters spread with the pulls; where these are off they must not stay behind.
-    await member.publishTo(peer)
-    await this.exchange(peer)
-  }
-
-  /** Seeds are tried always while somebody is missing: all others may have moved. */
-  async #askSeeds({ detector }: MemberParts): Promise<void> {
-    const { seeds, transport, log, settings } = this.#options
-    const isComplete = detector.members().every(({ state }) => state === 'alive') && this.#member?.hasContact() === true
-    if (isComplete) return
-    for (const seed of seeds) {
-      const answer = await hello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
-      if (answer === undefined || answer.cluster === '' || answer.replica === this.#identity?.replica) continue
-      if (answer.cluster !== this.#identity?.cluster) {
-        log.warn('seed-of-another-cluster', { seed, cluster: answer.cluster })
-        continue
-      }
-      const isKnownThere = detector.member(answer.replica)?.address === seed
-      if (isKnownThere && detector.member(answer.replica)?.state === 'alive' && this.#member?.hasContact()) continue
-      try {
-        const peer = { replica: answer.replica, address: seed }
-        const question = { members: detector.updates() }
-        const { members } = await transport.ask(peer, 'push-pull', question, settings.peerTimeoutMs)
-        detector.learn(members)
-        await detector.pushPull(answer.replica)
-      } catch (error) {
-        ignoreAbsence(error)
-      }
-    }
-  }
-
-  async #notePeers({ detector }: MemberParts): Promise<void> {
-    const known = this.#committer.state.peers
-    const peers = detector
-      .members()
-      .filter(({ isSelf }) => !isSelf)
-      .map(knownPeerOf)
-    // Members of whom the detector has not heard in this run are remembered all the same: names must stay taken.
-    const heardOf = new Set(peers.map(({ replica }) => replica))
-    const members = new Set(this.#committer.state.members())
-    peers.push(...known.filter(({ replica }) => members.has(replica) && !heardOf.has(replica)))
-    peers.sort((a, b) => (a.replica < b.replica ? -1 : 1))
-    if (JSON.stringify(peers) === JSON.stringify(known)) return
-    await this.#changeMembership(() => ({ peers }))
-  }
-
-  async #noteOldestTombstone(): Promise<void> {
-    const view = this.view()
-    try {
-      this.#oldestTombstoneMs = (await view.firstPurgeable())?.wallMs
-    } finally {
-      await view.close()
-    }
   }
 
   // What its parts need of each other.
@@ -446,11 +339,6 @@ export class RunningReplica implements Replica {
   #memberOrRefuse(): MemberParts {
     if (this.#member === undefined) throw new RefusalError('not-founded', 'this node belongs to no cluster yet')
     return this.#member
-  }
-
-  #randomPeer({ detector }: MemberParts): ReplicaId | undefined {
-    const live = detector.livePeers()
-    return live[Math.floor(this.#options.random.next() * live.length)]?.replica
   }
 
   #hello(): Answer<'hello'> {
