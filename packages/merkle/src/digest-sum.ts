@@ -1,10 +1,15 @@
-import { bytesOf, type Digest, type Entry, type Hash } from '@grapevine/core'
+import { writeByteString, type Digest, type Entry, type Hash } from '@grapevine/core'
 
 export const SUM_BYTES = 32
+const HASH_BYTES = 32
+/** What is hashed, made once: 0x00, the key hash, the entry hash. Nothing else runs between filling and hashing it. */
+const INPUT: Uint8Array = new Uint8Array(1 + 2 * HASH_BYTES)
 
 /** What an entry adds to the sum of its leaf: SHA-256(0x00 ‖ key hash ‖ entry hash). */
 export function entryDigest({ keyHash, hash: entryHash }: Pick<Entry, 'keyHash' | 'hash'>, hash: Hash): Digest {
-  return hash.sha256(bytesOf(`\0${keyHash}${entryHash}`))
+  writeByteString(INPUT, 1, keyHash)
+  writeByteString(INPUT, 1 + HASH_BYTES, entryHash)
+  return hash.sha256(INPUT)
 }
 
 /** Adds a digest to a sum, in place, as big-endian integers modulo 2²⁵⁶. */

@@ -187,7 +187,8 @@ class Draft {
     const { hash } = this.#context
     const sum = this.#sum(leafOf(entry.keyHash))
     if (typeof before === 'object') {
-      subtractDigest(sum, entryDigest(before, hash))
+      // Of the same key, so its hash need not be worked out again.
+      subtractDigest(sum, entryDigest({ keyHash: entry.keyHash, hash: before.hash }, hash))
       this.#count(before, -1)
     }
     // What cannot be read was counted once; most likely it was a value, and its size is not known.

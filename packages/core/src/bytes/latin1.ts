@@ -16,9 +16,21 @@ export function writeByteString(target: Uint8Array, offset: number, text: ByteSt
 
 /** At most a few KiB: longer texts want a platform's decoder. */
 export function byteStringOf(bytes: Uint8Array): ByteString {
-  // Appending one character at a time is faster than spreading for the lengths that occur: hashes and addresses.
+  // Eight characters at a time: faster than one, and than spreading, for the lengths that occur (hashes, addresses).
   let text = ''
-  for (let index = 0; index < bytes.length; index++) text += String.fromCharCode(bytes[index] ?? 0)
+  let index = 0
+  for (; index + 8 <= bytes.length; index += 8)
+    text += String.fromCharCode(
+      bytes[index] ?? 0,
+      bytes[index + 1] ?? 0,
+      bytes[index + 2] ?? 0,
+      bytes[index + 3] ?? 0,
+      bytes[index + 4] ?? 0,
+      bytes[index + 5] ?? 0,
+      bytes[index + 6] ?? 0,
+      bytes[index + 7] ?? 0,
+    )
+  for (; index < bytes.length; index++) text += String.fromCharCode(bytes[index] ?? 0)
   return text
 }
 
