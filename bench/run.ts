@@ -26,5 +26,7 @@ function main([name = '', ...flags]: readonly string[]): number {
 
 function runFile(name: string, flags: readonly string[]): number {
   const file = join(import.meta.dirname, `${name}.ts`)
-  return spawnSync(process.execPath, [file, ...flags], { stdio: 'inherit' }).status ?? 1
+  const { status, signal } = spawnSync(process.execPath, [file, ...flags], { stdio: 'inherit' })
+  if (signal !== null) process.stderr.write(`${name} was ended by ${signal}\n`)
+  return status ?? 1
 }
