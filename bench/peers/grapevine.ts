@@ -74,6 +74,8 @@ class RunningNode implements GrapevineNode {
     this.#logFile = join(directory, `${name}.log`)
     this.#command = [
       ...(profile === '' ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+      // As `grapevine dev` and the container image start it.
+      '--max-semi-space-size=16',
       MAIN,
       ...['--name', name, '--data-dir', join(directory, name), '--log-level', 'warn'],
       ...['--listen', `127.0.0.1:${port}`, '--peer-listen', `127.0.0.1:${peerPort}`],

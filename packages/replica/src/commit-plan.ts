@@ -1,5 +1,8 @@
 import {
   admit,
+  assert,
+  COMMIT_BYTES_MAX,
+  COMMIT_ENTRIES_MAX,
   isMet,
   isTombstone,
   leafOf,
@@ -11,6 +14,7 @@ import {
   type Entry,
   type Hash,
   type Held,
+  type Hlc,
   type Identity,
   type KnownPeer,
   type Leaf,
@@ -24,30 +28,25 @@ import type { ReplicaState } from './replica-state.ts'
 export interface PlanContext {
   readonly state: ReplicaState
   readonly hash: Hash
-  readonly wallMs: number
-  /** What every key that an arrival names holds now. */
-  readonly held: ReadonlyMap<Address, Held>
-  /** Sums recomputed from their rows, for leaves whose old sum includes an entry that can no longer be read. */
-  readonly recomputed: ReadonlyMap<Leaf, Uint8Array>
+  /** The plan that is on its way to the disk, and that this one is made on top of. */
+  readonly below: CommitPlan | undefined
 }
 
-/** What one group of arrivals comes to: one batch, and what each arrival is told once the batch is durable. */
+/** What a group of arrivals comes to: one batch, and what each arrival is told once the batch is durable. */
 export interface CommitPlan {
+  readonly arrivals: readonly Arrival[]
   readonly batch: CommitBatch
+  /** The last entry of each key that changes. */
+  readonly after: ReadonlyMap<Address, Entry>
+  readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
+  readonly promise: Hlc
   /** Tells each arrival, in their order. To be called once the batch is durable, and only then. */
   readonly tell: readonly (() => void)[]
   /** Whether there is anything to write. */
   readonly isEmpty: boolean
-}
-
-/**
- * Decides what becomes of a group of arrivals, in their order, as if each were committed alone. Versions are given
- * here and not when a request came in: what a publication promised in between would not hold for them (R1, R2).
- */
-export function planCommit(arrivals: readonly Arrival[], context: PlanContext): CommitPlan {
-  const draft = new Draft(context)
-  const tell = arrivals.map((arrival) => draft.decide(arrival))
-  return { ...draft.finish(), tell }
+  /** Whether another plan may be made on top of this one before it is durable. */
+  readonly bearsAnother: boolean
 }
 
 const UNREADABLE: CommitFailure = {
@@ -55,27 +54,78 @@ const UNREADABLE: CommitFailure = {
   cause: new Error('the entry of this key cannot be read, so a condition on it cannot be checked'),
 }
 
-class Draft {
+/**
+ * Decides what becomes of arrivals, in their order, as if each were committed alone. Versions are given here and not
+ * when a request came in: what a publication promised in between would not hold for them (R1, R2).
+ *
+ * It may be filled while the plan below is still on its way to the disk; then what that one changes counts as
+ * done, and comes to nothing together with this one if it fails.
+ */
+export class CommitDraft {
   readonly #context: PlanContext
+  readonly #arrivals: Arrival[] = []
+  readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
   readonly #after = new Map<Address, Entry>()
+  /** What each key that an arrival names held when this plan began. */
+  readonly #before = new Map<Address, Held>()
   readonly #dots: CommitBatch['dots'][number][] = []
   readonly #adopted: CommitBatch['adopted'][number][] = []
   readonly #sums = new Map<Leaf, Uint8Array>()
+  #entries = 0
+  #bytes = 0
+  #rebuilds: number
   #totals: Totals
   #identity: Identity | undefined
   #roster: Roster | undefined
   #peers: readonly KnownPeer[] | undefined
 
   constructor(context: PlanContext) {
+    const { below, state } = context
+    assert(below === undefined || below.bearsAnother, 'nothing may be planned on top of this plan')
     this.#context = context
-    this.#totals = context.state.totals
+    this.#totals = below?.batch.totals ?? state.totals
+    this.#rebuilds = below?.batch.rebuilds ?? state.rebuilds
   }
 
-  decide(arrival: Arrival): () => void {
+  get arrivals(): readonly Arrival[] {
+    return this.#arrivals
+  }
+
+  get isFull(): boolean {
+    return this.#entries >= COMMIT_ENTRIES_MAX || this.#bytes >= COMMIT_BYTES_MAX
+  }
+
+  /** What a key holds as far as plans tell; `unread` when the store has to be asked. */
+  planned(address: Address): Held | 'unread' {
+    const entry = this.#after.get(address) ?? this.#context.below?.after.get(address)
+    if (entry !== undefined) return entry
+    return this.#before.has(address) ? this.#before.get(address) : 'unread'
+  }
+
+  /** Notes what the store holds of a key. */
+  read(address: Address, held: Held): void {
+    this.#before.set(address, held)
+  }
+
+  /** The sum of a leaf, worked out from its rows: the old one includes an entry that can no longer be read. */
+  recomputed(leaf: Leaf, sum: Uint8Array): void {
+    this.#sums.set(leaf, sum)
+    this.#rebuilds++
+  }
+
+  /** Every key that the arrival names has to be `planned` or `read`. */
+  decide(arrival: Arrival, wallMs: number): void {
+    this.#arrivals.push(arrival)
+    this.#entries += arrival.kind === 'entries' ? arrival.entries.length : 1
+    this.#bytes += weightOf(arrival)
+    this.#tell.push(this.#decide(arrival, wallMs))
+  }
+
+  #decide(arrival: Arrival, wallMs: number): () => void {
     switch (arrival.kind) {
       case 'write': {
-        const outcome = this.#write(arrival)
+        const outcome = this.#write(arrival, wallMs)
         return () => (outcome === undefined ? arrival.fail(UNREADABLE) : arrival.settle(outcome))
       }
       case 'entries': {
@@ -94,8 +144,8 @@ class Draft {
   }
 
   /** `undefined` when a condition would have to be checked against an entry that cannot be read. */
-  #write(write: LocalWrite): LocalOutcome | undefined {
-    const { state, hash, wallMs } = this.#context
+  #write(write: LocalWrite, wallMs: number): LocalOutcome | undefined {
+    const { state, hash } = this.#context
     const current = this.#current(write.address)
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
     const held = current === 'corrupt' ? undefined : current
@@ -115,7 +165,7 @@ class Draft {
       hash,
     )
     this.#dots.push({ partition, dot: entry.dot })
-    this.#put(entry)
+    this.#put(entry, current)
     return { kind: 'applied', entry }
   }
 
@@ -136,7 +186,7 @@ class Draft {
       // Heard twice changes nothing, and so costs no batch.
       if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
-      if (admission === 'news') this.#put(entry)
+      if (admission === 'news') this.#put(entry, current)
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
@@ -159,31 +209,46 @@ class Draft {
     if (changed.witness !== undefined) state.clock.witness(changed.witness)
   }
 
-  finish(): { batch: CommitBatch; isEmpty: boolean } {
-    const { state, held, recomputed } = this.#context
+  /** To be called when the plan below is durable, and the state has advanced by it. */
+  finish(): CommitPlan {
+    const { state } = this.#context
     const reserve = state.clock.reserveFor()
     const batch: CommitBatch = {
-      changes: [...this.#after.values()].map((after) => ({ after, before: held.get(after.address) })),
+      changes: [...this.#after.values()].map((after) => ({ after, before: this.#heldBefore(after.address) })),
       dots: this.#dots,
       adopted: this.#adopted,
       leaves: [...this.#sums].map(([leaf, sum]) => ({ leaf, sum })),
       totals: this.#totals,
-      rebuilds: state.rebuilds + recomputed.size,
+      rebuilds: this.#rebuilds,
       ...(reserve !== undefined && { reserve }),
       ...(this.#identity !== undefined && { identity: this.#identity }),
       ...(this.#roster !== undefined && { roster: this.#roster }),
       ...(this.#peers !== undefined && { peers: this.#peers }),
     }
     const changesMembership = batch.identity !== undefined || batch.roster !== undefined || batch.peers !== undefined
-    return { batch, isEmpty: this.#dots.length === 0 && this.#adopted.length === 0 && !changesMembership }
+    return {
+      arrivals: this.#arrivals,
+      batch,
+      after: this.#after,
+      sums: this.#sums,
+      promise: state.clock.now,
+      tell: this.#tell,
+      isEmpty: this.#dots.length === 0 && this.#adopted.length === 0 && !changesMembership,
+      bearsAnother: this.#adopted.length === 0 && !changesMembership,
+    }
+  }
+
+  #heldBefore(address: Address): Held {
+    return this.#context.below?.after.get(address) ?? this.#before.get(address)
   }
 
   #current(address: Address): Held {
-    return this.#after.get(address) ?? this.#context.held.get(address)
+    const held = this.planned(address)
+    assert(held !== 'unread', 'a key was decided on before it was read')
+    return held
   }
 
-  #put(entry: Entry): void {
-    const before = this.#current(entry.address)
+  #put(entry: Entry, before: Held): void {
     const { hash } = this.#context
     const sum = this.#sum(leafOf(entry.keyHash))
     if (typeof before === 'object') {
@@ -211,8 +276,8 @@ class Draft {
   #sum(leaf: Leaf): Uint8Array {
     let sum = this.#sums.get(leaf)
     if (sum === undefined) {
-      const { recomputed, state } = this.#context
-      sum = (recomputed.get(leaf) ?? state.sumOf(leaf)).slice()
+      const { below, state } = this.#context
+      sum = (below?.sums.get(leaf) ?? state.sumOf(leaf)).slice()
       this.#sums.set(leaf, sum)
     }
     return sum
@@ -221,4 +286,11 @@ class Draft {
   #replica(): string {
     return this.#context.state.identity?.replica ?? ''
   }
+}
+
+/** Bytes that an arrival holds while it waits. */
+export function weightOf(arrival: Arrival): number {
+  if (arrival.kind === 'membership') return 0
+  if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
+  return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
 }

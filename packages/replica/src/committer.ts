@@ -1,6 +1,5 @@
 import {
   bytesOf,
-  COMMIT_BYTES_MAX,
   COMMIT_ENTRIES_MAX,
   leafOf,
   StoreError,
@@ -9,8 +8,6 @@ import {
   type Address,
   type Clock,
   type Hash,
-  type Held,
-  type Leaf,
   type Log,
   type Measures,
   type Random,
@@ -19,7 +16,7 @@ import {
 } from '@grapevine/core'
 import { addDigest, entryDigest } from '@grapevine/merkle'
 import type { Arrival } from './arrival.ts'
-import { planCommit, type CommitPlan } from './commit-plan.ts'
+import { CommitDraft, weightOf, type CommitPlan } from './commit-plan.ts'
 import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
@@ -43,7 +40,8 @@ const REOPEN_DELAY_MS = 1_000
 
 /**
  * The one door for each change of state: clients, rumors, pulls and repairs all queue here. One synced batch is in
- * flight at a time, filled by whoever waits meanwhile (group commit); nobody is told before it is durable.
+ * flight at a time; whoever comes meanwhile is planned into the next one (group commit), so that it is ready when the disk
+ * is. Nobody is told before it is durable.
  */
 export class Committer {
   readonly #context: CommitterContext
@@ -51,6 +49,8 @@ export class Committer {
   #queueBytes = 0
   #state: ReplicaState
   #running: Promise<void> | undefined
+  /** Tells the planner, which waits beside the disk, that there is news. */
+  #wake: () => void = NOBODY
   #closed = false
   #reopening = false
 
@@ -84,8 +84,9 @@ export class Committer {
     }
     this.#queue.push(arrival)
     this.#queueBytes += weightOf(arrival)
-    // Started behind the current turn, so that all that one turn brings goes into one batch.
+    // Behind the current turn, so that all that one turn brings goes into one batch.
     this.#running ??= Promise.resolve().then(() => this.#run())
+    this.#wake()
   }
 
   /** Commits what waits, and takes nothing more. */
@@ -95,50 +96,88 @@ export class Committer {
   }
 
   async #run(): Promise<void> {
-    // A group that is durable is told when the next one is on its way to the disk: those who answer clients have the
-    // event loop to themselves then, and the disk does not wait for them.
-    let tellLast = NOBODY
+    let flight: Flight | undefined
     try {
-      while (this.#queue.length > 0) tellLast = await this.#commitGroup(this.#nextGroup(), tellLast)
+      while (this.#queue.length > 0 || flight !== undefined) flight = await this.#next(flight)
     } finally {
       this.#running = undefined
-      tellLast()
     }
   }
 
-  /** Returns what tells this group. */
-  async #commitGroup(group: readonly Arrival[], tellLast: () => void): Promise<() => void> {
-    const { store, clock, measures, log } = this.#context
-    let plan: CommitPlan
-    try {
-      plan = await this.#plan(group)
-    } catch (error) {
-      tellLast()
-      // Nothing was written: reading or planning failed.
-      for (const arrival of group) arrival.fail({ outcome: 'not-applied', cause: error })
-      log.error('commit-not-planned', { error: String(error) })
-      return NOBODY
+  /**
+   * Plans the next group while the last one is on its way to the disk, sends it after that one has landed, and only then
+   * tells the last group: those who answer clients have the event loop to themselves while the disk is busy again.
+   */
+  async #next(flight: Flight | undefined): Promise<Flight | undefined> {
+    if (flight?.plan.bearsAnother === false) {
+      if (await this.#land(flight)) this.#tell(flight.plan)
+      return undefined
     }
-    const tell = (): void => this.#tell(plan)
-    if (plan.isEmpty) {
-      tellLast()
-      return tell
+    const draft = new CommitDraft({ state: this.#state, hash: this.#context.hash, below: flight?.plan })
+    const problem = await this.#fill(draft, flight)
+    if (flight !== undefined && !(await this.#land(flight))) {
+      // What was planned on top of a failed group is planned again, on what is on disk.
+      this.#queue.unshift(...draft.arrivals)
+      for (const arrival of draft.arrivals) this.#queueBytes += weightOf(arrival)
+      return undefined
     }
-    const startedMs = clock.monotonicMs()
-    const committing = store.commit(plan.batch)
-    tellLast()
-    try {
-      await committing
-    } catch (error) {
-      for (const arrival of group) arrival.fail({ outcome: 'unknown', cause: error })
-      log.error('commit-failed', { error: String(error), entries: plan.batch.changes.length })
+    if (problem !== undefined) {
+      if (flight !== undefined) this.#tell(flight.plan)
+      for (const arrival of draft.arrivals) arrival.fail({ outcome: 'not-applied', cause: problem })
+      // Dots were given out that no entry will have.
       await this.#reopen()
-      return NOBODY
+      return undefined
     }
-    measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
-    measures.observe('commit_batch_size', plan.batch.changes.length)
-    this.#state.advance(plan.batch)
-    return tell
+    const plan = draft.finish()
+    const next = plan.isEmpty ? undefined : this.#send(plan)
+    if (flight !== undefined) this.#tell(flight.plan)
+    if (next === undefined) this.#tell(plan)
+    return next
+  }
+
+  #send(plan: CommitPlan): Flight {
+    const { store, clock, measures } = this.#context
+    const batch = store.wantsCheckpoint ? { ...plan.batch, checkpoint: this.#state.checkpoint() } : plan.batch
+    const startedMs = clock.monotonicMs()
+    const flight: Flight = {
+      plan: { ...plan, batch },
+      hasLanded: false,
+      landed: store.commit(batch).then(
+        () => {
+          measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
+          measures.observe('commit_batch_size', batch.changes.length)
+          this.#noteLanding(flight)
+          return undefined
+        },
+        (error: unknown) => {
+          this.#noteLanding(flight)
+          return { error }
+        },
+      ),
+    }
+    return flight
+  }
+
+  #noteLanding(flight: Flight): void {
+    flight.hasLanded = true
+    this.#wake()
+  }
+
+  /** Whether the group is durable; when not, everybody in it knows, and the store has been opened again. */
+  async #land(flight: Flight): Promise<boolean> {
+    const failure = await flight.landed
+    const { plan } = flight
+    if (failure === undefined) {
+      this.#state.advance(plan.batch, plan.promise)
+      return true
+    }
+    for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
+    this.#context.log.error('commit-failed', {
+      error: String(failure.error),
+      entries: plan.batch.changes.length,
+    })
+    await this.#reopen()
+    return false
   }
 
   #tell(plan: CommitPlan): void {
@@ -152,46 +191,119 @@ export class Committer {
     }
   }
 
-  async #plan(group: readonly Arrival[]): Promise<CommitPlan> {
-    const { clock, hash, store } = this.#context
-    const held = await this.#read(addressesOf(group))
-    const recomputed = await this.#recompute(held)
-    const plan = planCommit(group, { state: this.#state, hash, wallMs: clock.wallMs(), held, recomputed })
-    if (plan.isEmpty || !store.wantsCheckpoint) return plan
-    return { ...plan, batch: { ...plan.batch, checkpoint: this.#state.checkpoint() } }
+  /**
+   * Plans what waits and what comes, until the disk is free or the group is full. Returns what went wrong while
+   * deciding: then the draft is of no use.
+   */
+  async #fill(draft: CommitDraft, flight: Flight | undefined): Promise<unknown> {
+    for (;;) {
+      let isBlocked = false
+      while (this.#queue.length > 0 && !draft.isFull && !isBlocked) {
+        const chunk = this.#nextChunk(draft, flight)
+        if (chunk.length === 0) break
+        try {
+          await this.#read(chunk, draft)
+        } catch (error) {
+          this.#take(chunk.length)
+          for (const arrival of chunk) arrival.fail({ outcome: 'not-applied', cause: error })
+          this.#context.log.error('commit-not-planned', { error: String(error) })
+          continue
+        }
+        try {
+          isBlocked = (await this.#decide(chunk, draft, flight)) < chunk.length
+        } catch (error) {
+          this.#context.log.error('commit-not-planned', { error: String(error) })
+          return error
+        }
+      }
+      if (flight === undefined || flight.hasLanded || draft.isFull || this.#queue.length > 0) return undefined
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = NOBODY
+    }
   }
 
-  async #read(addresses: ReadonlySet<Address>): Promise<Map<Address, Held>> {
-    const { store } = this.#context
-    const held = new Map<Address, Held>()
-    if (addresses.size <= SYNCHRONOUS_READS_MAX) {
-      for (const address of addresses) held.set(address, store.read(address))
-      return held
+  /** Those who are next and can be planned together with the draft. What needs quiet comes alone. */
+  #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly Arrival[] {
+    const isQuiet = flight === undefined && draft.arrivals.length === 0
+    let entries = 0
+    let end = 0
+    while (end < this.#queue.length && entries < COMMIT_ENTRIES_MAX) {
+      const arrival = this.#queue[end]
+      if (arrival === undefined) break
+      if (needsQuiet(arrival)) {
+        if (end === 0 && isQuiet) end = 1
+        break
+      }
+      entries += arrival.kind === 'entries' ? arrival.entries.length : 1
+      end++
     }
-    const names = [...addresses]
-    for (const [index, entry] of (await store.readMany(names)).entries()) held.set(names[index] ?? '', entry)
-    return held
+    return this.#queue.slice(0, end)
+  }
+
+  /**
+   * Decides on each of the chunk and takes it out of the queue. Returns on how many: one that names an entry which cannot
+   * be read waits until it is the first of its group and nothing is on its way.
+   */
+  async #decide(chunk: readonly Arrival[], draft: CommitDraft, flight: Flight | undefined): Promise<number> {
+    const wallMs = this.#context.clock.wallMs()
+    let decided = 0
+    try {
+      for (const arrival of chunk) {
+        if (draft.isFull) break
+        const corrupt = corruptIn(arrival, draft)
+        if (corrupt.length > 0) {
+          if (flight !== undefined || draft.arrivals.length > 0) break
+          await this.#recompute(corrupt, draft)
+        }
+        // Taken out of the queue whatever becomes of it.
+        decided++
+        draft.decide(arrival, wallMs)
+      }
+    } finally {
+      this.#take(decided)
+    }
+    return decided
+  }
+
+  #take(count: number): void {
+    for (const arrival of this.#queue.splice(0, count)) this.#queueBytes -= weightOf(arrival)
+  }
+
+  async #read(chunk: readonly Arrival[], draft: CommitDraft): Promise<void> {
+    const { store } = this.#context
+    const unread: Address[] = []
+    const note = (address: Address): void => {
+      if (draft.planned(address) === 'unread') unread.push(address)
+    }
+    for (const arrival of chunk) {
+      if (arrival.kind === 'write') note(arrival.address)
+      else if (arrival.kind === 'entries') for (const entry of arrival.entries) note(entry.address)
+    }
+    if (unread.length <= SYNCHRONOUS_READS_MAX) {
+      for (const address of unread) if (draft.planned(address) === 'unread') draft.read(address, store.read(address))
+      return
+    }
+    for (const [index, held] of (await store.readMany(unread)).entries()) draft.read(unread[index] ?? '', held)
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
-  async #recompute(held: ReadonlyMap<Address, Held>): Promise<Map<Leaf, Uint8Array>> {
+  async #recompute(addresses: readonly Address[], draft: CommitDraft): Promise<void> {
     const { hash, store, measures, log } = this.#context
-    const sums = new Map<Leaf, Uint8Array>()
-    for (const [address, entry] of held) {
-      if (entry !== 'corrupt') continue
+    for (const address of addresses) {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
       const view = store.view()
       try {
         const sum = new Uint8Array(32)
         for (const readable of (await view.leaf(leaf)).entries) addDigest(sum, entryDigest(readable, hash))
-        sums.set(leaf, sum)
+        draft.recomputed(leaf, sum)
       } finally {
         await view.close()
       }
       measures.add('corrupt_entries')
       log.warn('corrupt-entry-overwritten', { leaf })
     }
-    return sums
   }
 
   /** After a failed write nothing in memory is to be trusted either: begin again from what is on disk. */
@@ -221,34 +333,26 @@ export class Committer {
     const { store, random, hash } = this.#context
     return new ReplicaState(store.state, random.hex(8), hash)
   }
-
-  #nextGroup(): Arrival[] {
-    let entries = 0
-    let bytes = 0
-    let end = 0
-    while (end < this.#queue.length && (end === 0 || (entries < COMMIT_ENTRIES_MAX && bytes < COMMIT_BYTES_MAX))) {
-      const arrival = this.#queue[end++]
-      if (arrival === undefined) break
-      entries += arrival.kind === 'entries' ? arrival.entries.length : 1
-      bytes += weightOf(arrival)
-    }
-    this.#queueBytes -= bytes
-    return this.#queue.splice(0, end)
-  }
 }
 
-/** Bytes that an arrival holds while it waits. */
-function weightOf(arrival: Arrival): number {
-  if (arrival.kind === 'membership') return 0
-  if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
-  return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
+/** A group on its way to the disk. */
+interface Flight {
+  readonly plan: CommitPlan
+  hasLanded: boolean
+  /** Never rejects. */
+  readonly landed: Promise<{ readonly error: unknown } | undefined>
 }
 
-function addressesOf(group: readonly Arrival[]): Set<Address> {
-  const addresses = new Set<Address>()
-  for (const arrival of group) {
-    if (arrival.kind === 'write') addresses.add(arrival.address)
-    else if (arrival.kind === 'entries') for (const entry of arrival.entries) addresses.add(entry.address)
-  }
-  return addresses
+/** What changes more than entries, so that nothing is to be planned on top of it, nor it on top of anything. */
+function needsQuiet(arrival: Arrival): boolean {
+  return arrival.kind === 'membership' || (arrival.kind === 'entries' && arrival.claims.length > 0)
 }
+
+function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
+  if (arrival.kind === 'membership') return NONE
+  if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
+  const addresses = arrival.entries.map(({ address }) => address)
+  return addresses.filter((address) => draft.planned(address) === 'corrupt')
+}
+
+const NONE: readonly Address[] = []

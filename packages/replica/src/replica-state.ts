@@ -121,8 +121,11 @@ export class ReplicaState {
     return this.#shortHashOf(rosterText(this.#roster))
   }
 
-  /** The batch is durable: what it says holds from now on. */
-  advance(batch: CommitBatch): void {
+  /**
+   * The batch is durable: what it says holds from now on.
+   * @param promise the clock behind the last version of the batch, and before the first of what is planned by now.
+   */
+  advance(batch: CommitBatch, promise: Hlc): void {
     // The checkpoint holds the state before this batch, so what the batch touches is already newer.
     if (batch.checkpoint !== undefined) this.#sinceCheckpoint.clear()
     for (const { partition, dot } of batch.dots) {
@@ -143,7 +146,7 @@ export class ReplicaState {
     this.#identity = batch.identity ?? this.#identity
     this.#roster = batch.roster ?? this.#roster
     this.#peers = batch.peers ?? this.#peers
-    this.#promise = laterHlc(this.#promise, this.clock.now)
+    this.#promise = laterHlc(this.#promise, promise)
   }
 
   /** The partitions that changed since the last checkpoint, as they are now. */

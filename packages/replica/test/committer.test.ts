@@ -1,6 +1,7 @@
 import {
   addressOf,
   bytesOf,
+  compareHlc,
   compareVersions,
   leafOf,
   NO_MEASURES,
@@ -13,7 +14,8 @@ import {
 import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
 import { LevelStore } from '@grapevine/storage'
 import { MemoryLevel } from 'memory-level'
-import { expect, it } from 'vitest'
+import { array, assert as assertProperty, asyncProperty, boolean, constantFrom, integer, record } from 'fast-check'
+import { describe, expect, it } from 'vitest'
 import type { LocalOutcome } from '../src/arrival.ts'
 import { Committer } from '../src/committer.ts'
 import { membershipChanger } from '../src/membership-change.ts'
@@ -29,12 +31,15 @@ interface Bench {
   readonly db: MemoryLevel<Buffer, Buffer>
   /** Batches that fail instead of being written, and openings that fail. */
   readonly faults: { batches: number; openings: number; commits: number }
+  /** What a batch waits for before it is written. */
+  readonly disk: { ready: Promise<void> }
 }
 
 async function bench(): Promise<Bench> {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
   const time = new VirtualTime()
   const faults = { batches: 0, openings: 0, commits: 0 }
+  const disk = { ready: Promise.resolve() }
   const store = await LevelStore.open({
     hash: sha256,
     openDatabase: async () => {
@@ -53,8 +58,11 @@ async function bench(): Promise<Bench> {
     batch: () => {
       const rows = begin()
       const write = rows.write.bind(rows)
-      rows.write = (options?: object) =>
-        faults.batches-- > 0 ? Promise.reject(new Error('IO error: no space left')) : write(options ?? {})
+      rows.write = async (options?: object) => {
+        await disk.ready
+        if (faults.batches-- > 0) throw new Error('IO error: no space left')
+        await write(options ?? {})
+      }
       return rows
     },
   })
@@ -81,7 +89,7 @@ async function bench(): Promise<Bench> {
   } as const
   await membershipChanger(committer)(() => ({ identity, roster: { known: [identity.replica], evicted: [] } }))
   faults.commits = 0
-  return { time, store, committer, db, faults }
+  return { time, store, committer, db, faults, disk }
 }
 
 function put(
@@ -110,6 +118,21 @@ async function applied(outcome: Promise<LocalOutcome>): Promise<Entry> {
   const settled = await outcome
   if (settled.kind !== 'applied') throw new Error('the write was not applied')
   return settled.entry
+}
+
+/** Lets the disk be busy until the returned function is called, and lets all that can be planned meanwhile be planned. */
+function busyDisk({ disk }: Bench): { planned: () => Promise<void>; free: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  disk.ready = promise
+  return {
+    planned: async () => {
+      for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+    },
+    free: () => {
+      disk.ready = Promise.resolve()
+      resolve()
+    },
+  }
 }
 
 /** The root that the entries in the store make from scratch. */
@@ -236,4 +259,127 @@ it('takes nothing more once it is closed, and answers what it took before', asyn
   await expect(put(b, 'b', 'two')).rejects.toMatchObject({ outcome: 'not-applied' })
   expect(await before).toMatchObject({ kind: 'applied' })
   await closing
+})
+
+describe('while the disk is busy with one group', () => {
+  it('plans the next on top of it, as if it were done', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    const first = put(b, 'a', 'one')
+    await disk.planned()
+    const rest = [put(b, 'a', 'two', { kind: 'absent' }), put(b, 'a', undefined), put(b, 'b', 'three')]
+    await disk.planned()
+    disk.free()
+    const [one, refused, deleted] = await Promise.all([first, ...rest])
+    expect(b.faults.commits).toBe(2)
+    expect(refused?.kind).toBe('precondition-failed')
+    expect(one?.kind === 'applied' && deleted?.kind === 'applied' && deleted.entry.version.hlc).toMatchObject({
+      wallMs: expect.any(Number) as number,
+    })
+    expect(valueOf(b.store.read(addressOf('things', 'a')))).toBeNull()
+    expect(b.committer.state.totals).toMatchObject({ values: 1, tombstones: 1 })
+    expect(b.committer.state.tree.root()).toBe(await rootOf(b.store))
+  })
+
+  it('promises nothing that the next one has versions below', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    const first = put(b, 'a', 'one')
+    await disk.planned()
+    const second = put(b, 'b', 'two')
+    await disk.planned()
+    let promised = b.committer.state.promise
+    const told = first.then(() => {
+      promised = b.committer.state.promise
+    })
+    disk.free()
+    await told
+    // The second group may be durable by now, but what was promised when the first was told must be below it.
+    const { version } = await applied(second)
+    expect(compareHlc(promised, version.hlc)).toBeLessThan(0)
+    expect(compareHlc(b.committer.state.promise, version.hlc)).toBeGreaterThanOrEqual(0)
+  })
+
+  it('plans the next one again, on what is on disk, when the first fails', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    b.faults.batches = 1
+    const first = put(b, 'a', 'one')
+    await disk.planned()
+    const second = put(b, 'a', 'two', { kind: 'absent' })
+    await disk.planned()
+    disk.free()
+    await expect(first).rejects.toMatchObject({ outcome: 'unknown' })
+    const { dot } = await applied(second)
+    expect(dot).toEqual({ writer: b.committer.state.writer, seq: 1 })
+    expect(b.committer.state.tree.root()).toBe(await rootOf(b.store))
+  })
+
+  it('lets a change of the membership wait until nothing is on its way', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    const first = put(b, 'a', 'one')
+    await disk.planned()
+    const roster = { known: ['00000000000000aa', '00000000000000bb'], evicted: [] }
+    const changed = membershipChanger(b.committer)(() => ({ roster }))
+    const second = put(b, 'b', 'two')
+    await disk.planned()
+    disk.free()
+    await first
+    expect(b.committer.state.roster).not.toEqual(roster)
+    await Promise.all([changed, second])
+    expect(b.faults.commits).toBe(2)
+    expect(b.committer.state.roster).toEqual(roster)
+  })
+
+  it('comes to the same tree, totals and versions as one write after the other, whenever the disk is ready', async () => {
+    const write = record({
+      key: integer({ min: 0, max: 4 }),
+      deletes: boolean(),
+      precondition: constantFrom(undefined, 'absent' as const),
+      disk: constantFrom('busy', 'free', 'as it is'),
+      fails: integer({ min: 0, max: 9 }),
+    })
+    await assertProperty(
+      asyncProperty(array(write, { maxLength: 40 }), async (writes) => {
+        const b = await bench()
+        let disk = busyDisk(b)
+        const outcomes: Promise<LocalOutcome | undefined>[] = []
+        for (const { key, deletes, precondition, disk: then, fails } of writes) {
+          if (fails === 0) b.faults.batches = 1
+          const condition = precondition && ({ kind: 'absent' } as const)
+          outcomes.push(put(b, `k${key}`, deletes ? undefined : 'v', condition).catch(() => undefined))
+          if (then === 'free') disk.free()
+          if (then === 'busy') {
+            disk.free()
+            disk = busyDisk(b)
+          }
+          await disk.planned()
+        }
+        disk.free()
+        await Promise.all(outcomes)
+        // When this one is durable, whatever had to be opened again has been.
+        b.faults.batches = 0
+        outcomes.push(put(b, 'last', 'v'))
+        const entries = (await Promise.all(outcomes)).flatMap((outcome) =>
+          outcome?.kind === 'applied' ? [outcome.entry] : [],
+        )
+        for (const address of new Set(entries.map((entry) => entry.address))) {
+          const own = entries.filter((entry) => entry.address === address)
+          for (const [index, entry] of own.entries())
+            if (index > 0) expect(compareVersions(entry.version, own[index - 1]!.version)).toBeGreaterThan(0)
+          // What failed may be there as well, so the row is this one or a later one.
+          const held = b.store.read(address)
+          expect(typeof held === 'object' && compareVersions(held.version, own.at(-1)!.version)).toBeGreaterThanOrEqual(
+            0,
+          )
+        }
+        expect(b.committer.state.tree.root()).toBe(await rootOf(b.store))
+        const again = await LevelStore.open({ hash: sha256, openDatabase: () => Promise.resolve(b.db) })
+        expect(new HashTree(sha256, again.state.sums).root()).toBe(b.committer.state.tree.root())
+        expect(again.state.totals).toEqual(b.committer.state.totals)
+      }),
+      { numRuns: 10 },
+    )
+  }, 60_000)
 })

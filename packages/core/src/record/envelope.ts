@@ -43,7 +43,7 @@ export interface EnvelopeFields {
 export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
   const { address, version, dot, expiresAtMs, contentType, value } = fields
   const valueAt = ENVELOPE_HEADER_BYTES + address.length + contentType.length
-  const envelope = new Uint8Array(valueAt + (value?.length ?? 0))
+  const envelope = allocate(valueAt + (value?.length ?? 0))
   envelope[32] = ENVELOPE_FORMAT
   envelope[33] = value === undefined ? TOMBSTONE : 0
   writeUint48(envelope, 34, version.hlc.wallMs)
@@ -60,6 +60,24 @@ export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
   const digest = hash.sha256(envelope.subarray(HASH_BYTES))
   writeByteString(envelope, 0, digest)
   return new EnvelopeEntry(envelope, address, digest, hash, fields)
+}
+
+const SLAB_BYTES = 64 * 1024
+/** An entry that is kept keeps its whole slab, so only small envelopes share one. */
+const SLAB_ENVELOPE_BYTES_MAX = 2 * 1024
+let slab: Uint8Array = new Uint8Array(SLAB_BYTES)
+let slabUsed = 0
+
+/** Memory of an envelope's own costs the platform more than filling it: small ones are cut from slabs. */
+function allocate(bytes: number): Uint8Array {
+  if (bytes > SLAB_ENVELOPE_BYTES_MAX) return new Uint8Array(bytes)
+  if (slabUsed + bytes > SLAB_BYTES) {
+    slab = new Uint8Array(SLAB_BYTES)
+    slabUsed = 0
+  }
+  const envelope = slab.subarray(slabUsed, slabUsed + bytes)
+  slabUsed += bytes
+  return envelope
 }
 
 /**
@@ -91,10 +109,11 @@ class EnvelopeEntry implements Entry {
   readonly envelope: Uint8Array
   readonly address: Address
   readonly hash: Digest
-  readonly value: Uint8Array | undefined
   readonly #hash: Hash
   #keyHash: Digest | undefined
   #version: Version | undefined
+  #dot: Dot | undefined
+  #value: Uint8Array | undefined
 
   /** @param known what the sealing side has at hand already. */
   constructor(
@@ -102,22 +121,22 @@ class EnvelopeEntry implements Entry {
     address: Address,
     digest: Digest,
     hash: Hash,
-    known?: Pick<EnvelopeFields, 'keyHash' | 'version'>,
+    known?: Pick<EnvelopeFields, 'keyHash' | 'version' | 'dot'>,
   ) {
     this.envelope = envelope
     this.address = address
     this.hash = digest
-    const valueAt = ENVELOPE_HEADER_BYTES + address.length + readUint16(envelope, 72)
-    this.value = envelope[33] === TOMBSTONE ? undefined : envelope.subarray(valueAt)
     this.#hash = hash
     this.#keyHash = known?.keyHash
     this.#version = known?.version
+    this.#dot = known?.dot
   }
 
   get keyHash(): Digest {
     const { envelope, address } = this
-    const bytes = envelope.subarray(ENVELOPE_HEADER_BYTES, ENVELOPE_HEADER_BYTES + address.length)
-    return (this.#keyHash ??= this.#hash.sha256(bytes))
+    return (this.#keyHash ??= this.#hash.sha256(
+      envelope.subarray(ENVELOPE_HEADER_BYTES, ENVELOPE_HEADER_BYTES + address.length),
+    ))
   }
 
   get version(): Version {
@@ -129,11 +148,17 @@ class EnvelopeEntry implements Entry {
   }
 
   get dot(): Dot {
-    return { writer: readHex(this.envelope, 50, 8), seq: readUint48(this.envelope, SEQ_AT) }
+    return (this.#dot ??= { writer: readHex(this.envelope, 50, 8), seq: readUint48(this.envelope, SEQ_AT) })
   }
 
   get expiresAtMs(): number {
     return readUint48(this.envelope, 64)
+  }
+
+  get value(): Uint8Array | undefined {
+    const { envelope, address } = this
+    if (envelope[33] === TOMBSTONE) return undefined
+    return (this.#value ??= envelope.subarray(ENVELOPE_HEADER_BYTES + address.length + readUint16(envelope, 72)))
   }
 
   get contentType(): string {
