@@ -7,12 +7,15 @@ import { RedisAnswers, redisCommand } from './harness/redis-answers.ts'
 import { BUCKET, eachOf, httpWithBody, keyName, newValue, VALUE_BYTES } from './harness/requests.ts'
 import { readSettings } from './harness/settings.ts'
 import { startGrapevine } from './peers/grapevine.ts'
-import { startNaiveLevel } from './peers/node-servers.ts'
+import { ROWS_PER_REQUEST } from './peers/level-rows.ts'
+import { startLevelRows, startNaiveLevel } from './peers/node-servers.ts'
 import { startRedis } from './peers/redis.ts'
 
 const BATCH_OPS = 100
 const PIPELINE = 16
 const REDIS_CONNECTIONS = 64
+/** One writes while the next waits. */
+const LEVEL_CONNECTIONS = 2
 /** Decoding every answer would make the generator the bottleneck. */
 const ANSWERS_PER_CHECK = 16
 
@@ -53,6 +56,7 @@ await compareServers({
   method: [
     `${keys} keys in turn, over and over: written at first, overwritten later. msgpack; the answer follows the fsync.`,
     'Grapevine writes version, checksum, every index and its sums of the hash tree; the others nothing but the value.',
+    `LevelDB alone writes ${ROWS_PER_REQUEST} rows a batch, with nobody to tell: an entry of ours is four or five rows.`,
     `Redis gets pipelines of ${PIPELINE} over ${REDIS_CONNECTIONS} connections, the customary measure.`,
   ],
   counted: 'entries',
@@ -64,6 +68,18 @@ await compareServers({
     perRequest: BATCH_OPS,
   },
   rivals: [
+    {
+      id: 'level',
+      start: startLevelRows,
+      load: {
+        request: () => httpWithBody('POST', '/v1/rows', MEDIA_TYPES.msgpack, Buffer.alloc(0)),
+        reader: () => new HttpAnswers(expectSuccess),
+      },
+      perRequest: ROWS_PER_REQUEST,
+      connections: LEVEL_CONNECTIONS,
+      // 100,000 entries/s where LevelDB takes 774,000 rows/s, which is where the target comes from.
+      target: { sense: 'at least', limit: 0.13 },
+    },
     {
       id: 'naive',
       start: (directory) => startNaiveLevel(directory, 'sync'),

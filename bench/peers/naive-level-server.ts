@@ -1,10 +1,15 @@
 // What one writes first: fastify in front of LevelDB, one put or get a request. No versions, no hash tree, no checksum, no
-// index, no replication. Batches are one chained batch.
+// index, no replication. Batches are one chained batch. `/v1/rows` is what LevelDB alone takes on this machine: 1,000 rows,
+// made beforehand, in one synced batch a request.
 //
 //   node naive-level-server.ts PORT DIRECTORY sync|async
 import { ClassicLevel } from 'classic-level'
 import { fastify } from 'fastify'
 import { unpack } from 'msgpackr'
+import { keyName, newValue } from '../harness/requests.ts'
+import { ROWS_PER_REQUEST } from './level-rows.ts'
+
+const KEYS = 200_000
 
 const [port, directory = '', durability] = process.argv.slice(2)
 const sync = durability === 'sync'
@@ -32,6 +37,16 @@ app.post<{ readonly Body: Buffer }>('/v1/batch', async (request, reply) => {
   const batch = db.batch()
   for (const { key, value } of ops) batch.put(key, value, options)
   await batch.write({ sync })
+  return reply.code(204).send()
+})
+const rows = Array.from({ length: KEYS }, (_, index) => ({ key: keyName(index), value: newValue() }))
+app.post('/v1/rows', async (_request, reply) => {
+  const batch = db.batch()
+  for (let written = 0; written < ROWS_PER_REQUEST; written++) {
+    const { key, value } = rows[Math.floor(Math.random() * KEYS)] ?? { key: '', value: Buffer.alloc(0) }
+    batch.put(key, value, options)
+  }
+  await batch.write({ sync: true })
   return reply.code(204).send()
 })
 await app.listen({ host: '127.0.0.1', port: Number(port) })

@@ -14,6 +14,11 @@ export function startNaiveLevel(directory: string, durability: 'sync' | 'async')
   return start(name, 'naive-level-server.ts', directory, [join(directory, 'db'), durability])
 }
 
+/** What LevelDB takes on this machine, in rows: the same program, asked for rows of its own. */
+export function startLevelRows(directory: string): Promise<Subject> {
+  return start('LevelDB alone', 'naive-level-server.ts', directory, [join(directory, 'db'), 'sync'])
+}
+
 async function start(name: string, program: string, directory: string, args: readonly string[]): Promise<Subject> {
   await mkdir(directory, { recursive: true })
   const [port = 0] = await freePorts(1)
