@@ -1,1 +1,2 @@
 export * from './history/history.ts'
+export * from './history/json-lines.ts'
