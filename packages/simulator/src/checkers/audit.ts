@@ -1,7 +1,7 @@
-import type { HistoryEvent } from '../history/history.ts'
+import type { EventOf, HistoryEvent } from '../history/history.ts'
 import type { NodeLives } from './node-lives.ts'
 
-export type Contents = Extract<HistoryEvent, { type: 'contents' }>
+export type Contents = EventOf<'contents'>
 
 /**
  * What the nodes hold at the audit, of those that have to agree: neither away by plan nor down. The last contents of
@@ -19,7 +19,7 @@ export class Audit {
 
   see(event: HistoryEvent): void {
     if (event.type === 'phase') {
-      if (event.away !== undefined) this.#away = new Set(event.away)
+      if (event.phase === 'heal' || event.away !== undefined) this.#away = new Set(event.away)
       this.#started = event.phase === 'audit'
     } else if (event.type === 'contents' && this.#started && this.#lives.isServing(event.node)) {
       this.#contents.set(event.node, event)

@@ -1,4 +1,4 @@
-import type { Checker, HistoryEvent, Violation } from '../history/history.ts'
+import type { Checker, EventOf, HistoryEvent, Violation } from '../history/history.ts'
 
 /** A thousandth complaint of the same kind helps nobody, and memory stays bounded. The last one says how many more. */
 const VIOLATIONS_KEPT_MAX = 20
@@ -16,10 +16,14 @@ export interface CheckOptions {
 
 export type Complaint = Omit<Violation, 'checker'>
 
-/** Reads one history. `finish` is for what can only be judged when all is known. */
-export interface Watch {
-  see(event: HistoryEvent): void
-  finish?(): void
+/** What a checker does about the events of one history. */
+export type Watch = { readonly [Type in HistoryEvent['type']]?: (event: EventOf<Type>) => void } & {
+  /** Every event, before what is done about those of its type. */
+  readonly first?: (event: HistoryEvent) => void
+  /** Every event, after that. */
+  readonly last?: (event: HistoryEvent) => void
+  /** What can only be judged when all is known. */
+  readonly finish?: () => void
 }
 
 /** One sort of checker: what the documentation says about it, and how to start one on a history. */
@@ -39,12 +43,17 @@ export function startChecker({ name, watch }: CheckerKind, options: CheckOptions
     if (violations.length < VIOLATIONS_KEPT_MAX) violations.push({ checker: name, ...complaint })
     else omitted++
   }
-  const { see, finish } = watch(complain, { diskIsSeen: true, vectorsConverge: true, ...options })
+  const handlers = watch(complain, { diskIsSeen: true, vectorsConverge: true, ...options })
   return {
     name,
-    see,
+    see(event): void {
+      handlers.first?.(event)
+      const handle = handlers[event.type] as ((event: HistoryEvent) => void) | undefined
+      handle?.(event)
+      handlers.last?.(event)
+    },
     finish(): readonly Violation[] {
-      finish?.()
+      handlers.finish?.()
       const last = violations.at(-1)
       if (last !== undefined && omitted > 0)
         violations.push({ checker: name, atMs: last.atMs, message: `and ${omitted} more of this kind` })

@@ -13,13 +13,25 @@ export class DurableVersions {
   readonly #byNode = new Map<string, Map<string, Durable>>()
   readonly #latest = new Map<string, EtagText>()
 
-  /** Takes the event in. What a checker compares it with, it asks for before. */
   see(event: HistoryEvent): void {
+    this.endLives(event)
+    this.take(event)
+  }
+
+  /**
+   * The first half of {@link see}: whoever compares an event with what was durable does so after this half. Tells
+   * whose life ended, if any did.
+   */
+  endLives(event: HistoryEvent): string | undefined {
     const ended = this.lives.see(event)
     if (ended !== undefined) {
       this.#byNode.delete(ended)
       this.#latest.delete(ended)
     }
+    return ended
+  }
+
+  take(event: HistoryEvent): void {
     if (event.type === 'purged') {
       const held = this.of(event.node, event.key)
       if (held !== undefined && held.version <= event.version) this.#byNode.get(event.node)?.delete(event.key)

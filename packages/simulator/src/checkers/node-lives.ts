@@ -1,4 +1,4 @@
-import type { HistoryEvent } from '../history/history.ts'
+import type { EventOf, HistoryEvent } from '../history/history.ts'
 
 type Running = 'down' | 'starting' | 'ready'
 
@@ -26,22 +26,16 @@ export class NodeLives {
 
   /** Tells whether a life ended, and whose. */
   see(event: HistoryEvent): string | undefined {
-    switch (event.type) {
-      case 'process':
-        return this.#seeProcess(event)
-      case 'fault':
-        if (event.node === undefined || event.disk === undefined) return undefined
-        if (event.disk === 'damaged') this.#of(event.node).damaged = true
-        else this.#of(event.node).rolledBack = true
-        return this.#end(event.node)
-      case 'stored':
-        return this.#seeReplica(event.node, event.replica)
-      case 'contents':
-        this.#of(event.node).cluster ??= event.cluster
-        return this.#seeReplica(event.node, event.replica)
-      default:
-        return undefined
+    if (event.type === 'process') return this.#seeProcess(event)
+    if (event.type === 'stored') return this.#seeReplica(event.node, event.replica)
+    if (event.type === 'contents') {
+      this.#of(event.node).cluster ??= event.cluster
+      return this.#seeReplica(event.node, event.replica)
     }
+    if (event.type !== 'fault' || event.node === undefined || event.disk === undefined) return undefined
+    if (event.disk === 'damaged') this.#of(event.node).damaged = true
+    else this.#of(event.node).rolledBack = true
+    return this.#end(event.node)
   }
 
   get names(): Iterable<string> {
@@ -96,7 +90,7 @@ export class NodeLives {
     return this.#nodes.get(node)?.rolledBack ?? false
   }
 
-  #seeProcess(event: Extract<HistoryEvent, { type: 'process' }>): string | undefined {
+  #seeProcess(event: EventOf<'process'>): string | undefined {
     const { node, what } = event
     const held = this.#of(node)
     if (event.cluster !== undefined && event.cluster !== '') held.cluster = event.cluster

@@ -1,4 +1,4 @@
-import type { ContentsRow, HistoryEvent } from './history.ts'
+import type { ContentsRow, EventOf, HistoryEvent } from './history.ts'
 
 /** Whether a field's value is right, and what it ought to be. */
 interface Field {
@@ -9,7 +9,6 @@ interface Field {
 
 /** The fields of one kind of event. The compiler holds the keys against the vocabulary, so that none is forgotten. */
 type ShapeOf<Event> = { readonly [Name in Exclude<keyof Event, 'type'>]-?: Field }
-type EventOf<Type extends HistoryEvent['type']> = Extract<HistoryEvent, { readonly type: Type }>
 
 const text = field('text', (value) => typeof value === 'string')
 const count = field('a count', (value) => Number.isSafeInteger(value) && (value as number) >= 0)
@@ -141,7 +140,10 @@ export function problemWith(parsed: unknown): string | undefined {
   return problemWithFields(fields, SHAPES[type as HistoryEvent['type']])
 }
 
-function problemWithFields(fields: Readonly<Record<string, unknown>>, shape: Readonly<Record<string, Field>>): string | undefined {
+function problemWithFields(
+  fields: Readonly<Record<string, unknown>>,
+  shape: Readonly<Record<string, Field>>,
+): string | undefined {
   for (const [name, { expected, isOptional, accepts }] of Object.entries(shape)) {
     const value = fields[name]
     if (value === undefined ? !isOptional : !accepts(value)) return `"${name}" is not ${expected}`

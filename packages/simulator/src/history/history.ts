@@ -8,6 +8,9 @@
  */
 export type HistoryEvent = ClientEvent | NodeEvent | StoreEvent | NetworkEvent | RunEvent
 
+/** The events of one type. */
+export type EventOf<Type extends HistoryEvent['type']> = Extract<HistoryEvent, { readonly type: Type }>
+
 /** `<16 digits of hlc>-<replica id>`; compares as text. */
 export type EtagText = string
 
