@@ -10,7 +10,7 @@ export const nothingAcknowledgedForgotten: CheckerKind = {
   asserts:
     'Each write that ended as applied is on every live node at the audit, or a greater version of its key is. Excused is what only ' +
     'wiped, damaged, rolled back or absent disks held, and as many keys as a node has parked entries.',
-  watch(complain) {
+  watch(complain, { diskIsSeen }) {
     const durable = new DurableVersions()
     const audit = new Audit(durable.lives)
     const writes = new AcknowledgedWrites(durable)
@@ -31,9 +31,11 @@ export const nothingAcknowledgedForgotten: CheckerKind = {
           for (const contents of compared) {
             const { node, atMs, entries } = contents
             const rows = new Map(entries.map((row) => [row.key, row]))
-            const forgotten = [...required].filter(([key, { version }]) => {
+            const forgotten = [...required].filter(([key, { invoke, version }]) => {
               const row = rows.get(key)
               if (row !== undefined) return row.version < version
+              const mayBePurged = invoke.action === 'delete' || invoke.ttlMs !== undefined
+              if (mayBePurged && !diskIsSeen) return false
               return (purged.get(key) ?? '') < version && !durable.lives.isDamaged(node)
             })
             const [first] = forgotten
