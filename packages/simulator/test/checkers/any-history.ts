@@ -8,7 +8,7 @@ const anyNumber = fc.nat(1_000)
 const anyWhat: fc.Arbitrary<Step['what']> = fc.oneof(
   { weight: 10, arbitrary: fc.constantFrom<Step['what'][]>('write', 'read', 'answer', 'deliver') },
   { weight: 3, arbitrary: fc.constantFrom<Step['what'][]>('exchange', 'replay', 'purge') },
-  { weight: 2, arbitrary: fc.constantFrom<Step['what'][]>('crash', 'start', 'freeze', 'thaw') },
+  { weight: 4, arbitrary: fc.constantFrom<Step['what'][]>('crash', 'start', 'start', 'freeze', 'thaw', 'thaw') },
   { weight: 1, arbitrary: fc.constantFrom<Step['what'][]>('wipe', 'damage', 'roll-back') },
 )
 

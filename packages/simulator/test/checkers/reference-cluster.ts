@@ -406,7 +406,7 @@ export class ReferenceCluster {
 
   #note(event: Unstamped<HistoryEvent>): void {
     this.#nowMs += 1
-    this.history.push({ ...event, atMs: this.#nowMs } as HistoryEvent)
+    this.history.push({ ...event, atMs: this.#nowMs })
   }
 
   #wallMs({ offsetMs }: Node): number {
