@@ -6,8 +6,9 @@ export interface AcknowledgedWrite {
   readonly invoke: EventOf<'invoke'>
   readonly version: EtagText
   readonly acks: number
-  /** Where {@link NodeLives.now} stood when it was asked for. */
+  /** Where {@link NodeLives.now} stood when it was asked for, and which cluster its coordinator was of. */
   readonly moment: number
+  readonly cluster: string
 }
 
 /**
@@ -17,7 +18,7 @@ export interface AcknowledgedWrite {
  */
 export class AcknowledgedWrites {
   readonly #durable: DurableVersions
-  readonly #open = new Map<number, { readonly invoke: EventOf<'invoke'>; readonly moment: number }>()
+  readonly #open = new Map<number, Pick<AcknowledgedWrite, 'invoke' | 'moment' | 'cluster'>>()
   readonly #applied: AcknowledgedWrite[] = []
 
   constructor(durable: DurableVersions) {
@@ -26,7 +27,8 @@ export class AcknowledgedWrites {
 
   see(event: HistoryEvent): void {
     if (event.type === 'invoke' && event.action !== 'get') {
-      this.#open.set(event.op, { invoke: event, moment: this.#durable.lives.now })
+      const { lives } = this.#durable
+      this.#open.set(event.op, { invoke: event, moment: lives.now, cluster: lives.cluster(event.node) })
     } else if (event.type === 'written') {
       const open = this.#open.get(event.op)
       this.#open.delete(event.op)
@@ -40,8 +42,8 @@ export class AcknowledgedWrites {
     const required = new Map<string, AcknowledgedWrite>()
     const nodes = compared.map(({ node }) => node)
     for (const write of this.#applied) {
-      const { key, node } = write.invoke
-      if (!isOf(cluster, this.#durable.lives.cluster(node))) continue
+      const { key } = write.invoke
+      if (write.cluster !== '' && write.cluster !== cluster) continue
       const known = required.get(key)
       if (known !== undefined && known.version >= write.version) continue
       if (this.#isKept(write, nodes)) required.set(key, write)
@@ -59,8 +61,4 @@ export class AcknowledgedWrites {
     const unsound = [...lives.names].filter((node) => !isSound(node))
     return compared.length > 0 && unsound.length < acks
   }
-}
-
-function isOf(cluster: string, nodesCluster: string): boolean {
-  return nodesCluster === '' || nodesCluster === cluster
 }

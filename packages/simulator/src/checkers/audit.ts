@@ -26,6 +26,10 @@ export class Audit {
     }
   }
 
+  get hasBegun(): boolean {
+    return this.#started
+  }
+
   isAway(node: string): boolean {
     return this.#away.has(node)
   }

@@ -19,8 +19,9 @@ export const isolation: CheckerKind = {
             message: `${to} of ${toCluster} took in "${name}" from ${from} of ${fromCluster}`,
           })
         const replica = lives.replica(to)
-        // Between a start and the report of it the id is not known, but former ones are.
-        const isForAnother = replica === undefined ? lives.wasReplica(to, toReplica) : replica !== toReplica
+        // While a node joins it may throw one id away for the next, but a former one it never is again.
+        const isForAnother =
+          lives.isServing(to) && replica !== undefined ? replica !== toReplica : lives.wasReplica(to, toReplica)
         if (toReplica !== '' && isForAnother)
           complain({
             atMs,

@@ -1,15 +1,19 @@
+import { Audit } from './audit.ts'
 import type { CheckerKind } from './checker-kind.ts'
+import { NodeLives } from './node-lives.ts'
 
 export const wellFormed: CheckerKind = {
   name: 'well-formed',
   guards: 'the other checkers',
   asserts:
     'The history can be believed: time does not go back, an operation is asked for once and ends at most once and as what it was, each put has a value of its own, ' +
-    'an applied write and a value that was read have a version, and a stored entry is a value or a tombstone.',
+    'an applied write and a value that was read have a version, a stored entry is a value or a tombstone, and at the audit each node that is ready and not away shows its contents.',
   watch(complain) {
     const asked = new Set<number>()
     const open = new Map<number, 'put' | 'delete' | 'get'>()
     const values = new Set<string>()
+    const lives = new NodeLives()
+    const audit = new Audit(lives)
     let lastMs = 0
 
     const end = (op: number, as: 'written' | 'read', atMs: number): void => {
@@ -20,7 +24,10 @@ export const wellFormed: CheckerKind = {
         complain({ atMs, message: `op ${op}, a ${action}, ends as "${as}"` })
     }
     return {
-      first({ atMs }) {
+      first(event) {
+        const { atMs } = event
+        lives.see(event)
+        audit.see(event)
         if (atMs < lastMs) complain({ atMs, message: `time goes back from ${lastMs} to ${atMs}` })
         lastMs = atMs
       },
@@ -49,6 +56,13 @@ export const wellFormed: CheckerKind = {
         if ((state === 'value') === (value !== undefined)) return
         const message = `${node} stores a ${state} ${value === undefined ? 'without' : 'with'} a value`
         complain({ atMs, key, node, message })
+      },
+      finish() {
+        if (!audit.hasBegun) return
+        const shown = new Set(audit.compared.map(({ node }) => node))
+        for (const node of lives.names)
+          if (lives.isServing(node) && !audit.isAway(node) && !shown.has(node))
+            complain({ atMs: lastMs, node, message: `${node} is ready, and its contents are not in the audit` })
       },
     }
   },

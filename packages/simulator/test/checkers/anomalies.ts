@@ -59,6 +59,7 @@ export const ANOMALIES: readonly Anomaly[] = [
     history: [exchange(300, 'a', 'b', 1), ...tale()],
   },
   anomaly('an operation ends twice', 'well-formed', [], and(applied(102, 1, X1))),
+  anomaly('a live node shows nothing at the audit', 'well-formed', [], without('what b holds')),
   anomaly('two puts have the same value', 'well-formed', [], and(put(250, 20, ['bob', 'a'], 'x', 'x1'))),
 
   anomaly(
@@ -266,7 +267,8 @@ export const ANOMALIES: readonly Anomaly[] = [
     [],
     and(process(30_000, 'd', 'started'), process(30_001, 'd', 'ready')),
     everywhere((node) => and(opinion(30_002, node, 'd', 'alive'), opinion(30_002, 'd', node, 'alive'))),
-    and(stores(30_003, 'd', 'q', Q1, 'q1', 3)),
+    and(stores(30_003, 'd', 'q', Q1, 'q1', 3), purges(40_000, 'd', 'q', Q1)),
+    holding('d', {}),
   ),
   anomaly(
     'a deleted value is what all agree on',

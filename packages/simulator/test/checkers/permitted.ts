@@ -216,6 +216,19 @@ export const PERMITTED: readonly Permitted[] = [
     and(exchange(206.5, 'a', 'b', 3, { result: 'equal', startedAtMs: 204 })),
   ),
   permitted('two nodes differ, and repair it', and(exchange(400, 'a', 'b', 6))),
+  permitted(
+    'a joiner throws an id away for the next one',
+    and(
+      { type: 'process', atMs: 14_000, node: 'd', what: 'started' },
+      stores(14_001, 'd', 'x', X2, 'x2', 1, { replica: idOf('d') }),
+      frame(14_002, 'a', 'd', { toReplica: idOf('e') }),
+      stores(14_003, 'd', 'x', X1, 'x1', 1, { replica: idOf('e') }),
+      process(15_000, 'd', 'ready', 'e'),
+      stores(15_001, 'd', 'x', X3, 'x3', 2, { replica: idOf('e'), before: X1 }),
+    ),
+    everywhere((node) => and(opinion(15_002, node, 'd', 'alive', 'e'), opinion(15_002, 'd', node, 'alive'))),
+    holding('d', {}, { replica: idOf('e') }),
+  ),
   permitted('a node crashes for good', ...C_STAYS_AWAY),
   permitted(
     'a node is cut off for good, and thinks what it likes of the others',
