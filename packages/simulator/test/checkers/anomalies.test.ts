@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { checkHistory, CHECKER_KINDS } from '../../src/index.ts'
 import { ANOMALIES } from './anomalies.ts'
+import { queue } from './events.ts'
 import { tale } from './tale.ts'
 
 describe('the checkers', () => {
@@ -12,6 +13,12 @@ describe('the checkers', () => {
     const violations = checkHistory(history)
     const names = new Set(violations.map(({ checker }) => checker))
     expect([...names].toSorted()).toEqual([foundBy, ...also].toSorted())
+  })
+
+  it('say how many more there are, when one thing goes wrong again and again', () => {
+    const violations = checkHistory(Array.from({ length: 50 }, (_, atMs) => queue(atMs, 'a', 'writes', 9, 8)))
+    expect(violations).toHaveLength(21)
+    expect(violations.at(-1)?.message).toBe('and 30 more of this kind')
   })
 
   it('are each put to the test', () => {

@@ -59,6 +59,22 @@ export const ANOMALIES: readonly Anomaly[] = [
     history: [exchange(300, 'a', 'b', 1), ...tale()],
   },
   anomaly('an operation ends twice', 'well-formed', [], and(applied(102, 1, X1))),
+  anomaly('an operation is asked for twice', 'well-formed', [], and(get(250, 2, ['bob', 'a'], 'x'))),
+  anomaly('a read ends as a write', 'well-formed', [], and(get(250, 20, ['bob', 'a'], 'x'), refused(251, 20))),
+  anomaly('a put has no value', 'well-formed', ['nothing-invented'], but('bob puts z2', { value: undefined })),
+  anomaly('a write is applied as no version', 'well-formed', [], but('w1 is applied', { version: undefined })),
+  anomaly(
+    'a value is read without its version',
+    'well-formed',
+    ['nothing-durable-lost'],
+    but('bob reads x1', { version: undefined }),
+  ),
+  anomaly(
+    'a stored value has no bytes',
+    'well-formed',
+    ['nothing-invented', 'one-winner'],
+    but('c stores w1', { value: undefined }),
+  ),
   anomaly('a live node shows nothing at the audit', 'well-formed', [], without('what b holds')),
   anomaly('two puts have the same value', 'well-formed', [], and(put(250, 20, ['bob', 'a'], 'x', 'x1'))),
 
@@ -163,6 +179,12 @@ export const ANOMALIES: readonly Anomaly[] = [
     'nothing-durable-lost',
     [],
     and(stores(300, 'a', 'x', X2, 'x2', 1), stores(301, 'a', 'x', X3, 'x3', 2)),
+  ),
+  anomaly(
+    'a node stores an older version over one that the record did not know of',
+    'nothing-durable-lost',
+    [],
+    but('c stores z2', { before: versionAt(199, 'b') }),
   ),
   anomaly(
     'after a crash a node shows what it held before its last durable write',
@@ -354,6 +376,14 @@ export const ANOMALIES: readonly Anomaly[] = [
     everywhere((node) => holding(node, { x: row('x', versionAt(251, 'c'), 'x4') })),
   ),
 
+  anomaly(
+    'a write on a condition gets a smaller version than the one it replaced',
+    'ordered-updates',
+    ['causality'],
+    but('b stores x3', { atMs: 400 }),
+    and(put(250, 20, ['bob', 'b'], 'x', 'x4', { ifMatch: X3 }), stores(251, 'b', 'x', versionAt(199, 'b'), 'x4', 9)),
+    and(applied(252, 20, versionAt(199, 'b'))),
+  ),
   anomaly(
     'a session does not see its own write on another node',
     'session-guarantees',

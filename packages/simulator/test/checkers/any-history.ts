@@ -8,7 +8,8 @@ const anyNumber = fc.nat(1_000)
 const anyWhat: fc.Arbitrary<Step['what']> = fc.oneof(
   { weight: 10, arbitrary: fc.constantFrom<Step['what'][]>('write', 'read', 'answer', 'deliver') },
   { weight: 3, arbitrary: fc.constantFrom<Step['what'][]>('exchange', 'replay', 'purge') },
-  { weight: 4, arbitrary: fc.constantFrom<Step['what'][]>('crash', 'start', 'start', 'freeze', 'thaw', 'thaw') },
+  { weight: 4, arbitrary: fc.constantFrom<Step['what'][]>('start', 'thaw') },
+  { weight: 1, arbitrary: fc.constantFrom<Step['what'][]>('crash', 'freeze') },
   { weight: 1, arbitrary: fc.constantFrom<Step['what'][]>('wipe', 'damage', 'roll-back') },
 )
 
@@ -25,7 +26,7 @@ const anyStep: fc.Arbitrary<Step> = fc.record({
 export const anyCorrectHistory: fc.Arbitrary<readonly HistoryEvent[]> = fc
   .record({
     nodes: fc.integer({ min: 2, max: 4 }),
-    steps: fc.array(anyStep, { minLength: 10, maxLength: 150, size: 'max' }),
+    steps: fc.array(anyStep, { minLength: 40, maxLength: 160, size: 'max' }),
     away: fc.option(anyNumber, { nil: undefined, freq: 4 }),
   })
   .map(({ nodes, steps, away }) => {

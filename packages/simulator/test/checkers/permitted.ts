@@ -30,6 +30,7 @@ import {
   HEAL_MS,
   holding,
   joinsAnew,
+  Q1,
   tale,
   without,
   X1,
@@ -228,6 +229,16 @@ export const PERMITTED: readonly Permitted[] = [
     ),
     everywhere((node) => and(opinion(15_002, node, 'd', 'alive', 'e'), opinion(15_002, 'd', node, 'alive'))),
     holding('d', {}, { replica: idOf('e') }),
+  ),
+  permitted(
+    'an evicted node that is cut off goes on with what the others purged',
+    ...C_STAYS_AWAY,
+    without('c crashes', 'c stores the tombstone of q', 'c stores q1'),
+    and(
+      opinion(15_000, 'a', 'c', 'evicted'),
+      opinion(15_000, 'b', 'c', 'evicted'),
+      stores(60_000, 'c', 'q', Q1, 'q1', 3),
+    ),
   ),
   permitted('a node crashes for good', ...C_STAYS_AWAY),
   permitted(

@@ -16,16 +16,13 @@ describe('histories of the reference cluster', () => {
   })
 
   it.each(MUTATIONS)('are not believed when $story: $foundBy', ({ spoil, foundBy }) => {
-    let spoilt = 0
     const law = fc.property(anyCorrectHistory, fc.nat(), (history, choice) => {
       const ways = spoil(history)
       const way = ways[choice % ways.length]
-      if (way === undefined) return
-      spoilt++
+      // Histories with nothing to spoil do not count as runs, and too many of them fail.
+      fc.pre(way !== undefined)
       expect(checkHistory(way()).map(({ checker }) => checker)).toContain(foundBy)
     })
-    fc.assert(law, { numRuns: Math.ceil(RUNS / 3) })
-    // Or the mutation tests nothing.
-    expect(spoilt).toBeGreaterThan(RUNS / 60)
+    fc.assert(law, { numRuns: Math.ceil(RUNS / 6) })
   })
 })
