@@ -70,6 +70,11 @@ describe('a history as JSON lines', () => {
     await expect(reading).rejects.toMatchObject({ code: 'malformed_history', line: 2 })
   })
 
+  it('is refused when a line does not end where any event would have', async () => {
+    const reading = read([good, 'x'.repeat(2 ** 26), 'x'])
+    await expect(reading).rejects.toThrow('line 2 of the history: longer than any event')
+  })
+
   it('hands out what comes before a bad line', async () => {
     const seen: HistoryEvent[] = []
     const reading = async (): Promise<void> => {
