@@ -8,10 +8,16 @@
  */
 export type HistoryEvent = ClientEvent | NodeEvent | StoreEvent | NetworkEvent | RunEvent
 
+/** The events of one type. */
+export type EventOf<Type extends HistoryEvent['type']> = Extract<HistoryEvent, { readonly type: Type }>
+
 /** `<16 digits of hlc>-<replica id>`; compares as text. */
 export type EtagText = string
 
-/** What a client asked for, and what became of it. `op` ties the two together and is never used twice. */
+/**
+ * What a client asked for, and what became of it. `op` ties the two together and is never used twice. One `invoke` is
+ * one attempt: a client that tries again invokes again, and so a put that is tried again has another value.
+ */
 export type ClientEvent =
   | {
       readonly type: 'invoke'
@@ -29,6 +35,8 @@ export type ClientEvent =
       readonly session?: boolean
       /** Only if the key held this version (`null`: held no value). */
       readonly ifMatch?: EtagText | null
+      /** Of a put: the value reads as absent some time later. */
+      readonly ttlMs?: number
     }
   | {
       /** A write that ended. One that never does is `unknown` as well. */
@@ -39,6 +47,8 @@ export type ClientEvent =
       /** Of an applied write. */
       readonly version?: EtagText
       readonly acks?: number
+      /** How many members the coordinator knew, dead ones included: what `quorum` and `all` are counted among. */
+      readonly members?: number
       readonly code?: string
     }
   | {
@@ -65,11 +75,13 @@ export type NodeEvent =
       readonly reason?: string
     }
   | {
-      /** What one node thinks of another from now on. */
+      /** What one node thinks of another from now on. A node that starts has no opinion yet; `alive` is one, too. */
       readonly type: 'opinion'
       readonly atMs: number
       readonly node: string
       readonly of: string
+      /** Of which replica, where the name has had more than one. */
+      readonly ofReplica?: string
       readonly state: 'alive' | 'suspect' | 'dead' | 'left' | 'evicted'
     }
   | {
@@ -79,9 +91,11 @@ export type NodeEvent =
       readonly peer: string
       readonly result: 'equal' | 'repaired' | 'failed'
       readonly questions: number
+      /** When its first question was asked; `atMs` is when it ended. */
+      readonly startedAtMs?: number
     }
   | {
-      /** How much waits, beside how much may. */
+      /** How much waits, beside how much may. `parked` is the queue of entries from too far in the future. */
       readonly type: 'queue'
       readonly atMs: number
       readonly node: string
@@ -109,6 +123,8 @@ export type StoreEvent =
       readonly version: EtagText
       /** Writer and number of the write. */
       readonly dot: readonly [writer: string, seq: number]
+      /** Of the key: writers number their writes per partition. */
+      readonly partition?: number
       readonly state: 'value' | 'tombstone'
       /** Of a value. */
       readonly value?: string
@@ -171,6 +187,7 @@ export type RunEvent =
       readonly phase: 'chaos' | 'heal' | 'audit'
       /** Of `heal`: nodes that stay away, and by when the others have to agree. */
       readonly away?: readonly string[]
+      /** In true time, as `atMs` is. */
       readonly deadlineMs?: number
     }
   | {
@@ -178,6 +195,14 @@ export type RunEvent =
       readonly atMs: number
       readonly fault: string
       readonly detail?: string
+      /** Whom it hits, if one node. */
+      readonly node?: string
+      /**
+       * Of a fault that takes back what was durable on `node`. `damaged`: rows changed or went (flipped bits, lost
+       * files); the checkers excuse what is missing there until the node is wiped. `rolled-back`: an older state of
+       * the directory, or another node's. Lost unsynced tails are neither, since nothing in them was durable.
+       */
+      readonly disk?: 'damaged' | 'rolled-back'
     }
   | {
       /** Frames per node and second while nothing was written, after everybody agreed. */

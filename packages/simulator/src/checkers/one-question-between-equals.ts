@@ -1,0 +1,32 @@
+import type { CheckerKind } from './checker-kind.ts'
+
+export const oneQuestionBetweenEquals: CheckerKind = {
+  name: 'one-question-between-equals',
+  guards: 'P3, F15, F19',
+  asserts:
+    'An exchange that found its two nodes equal took one question, if neither stored anything while it lasted (otherwise they may have become equal on the way). ' +
+    'Where the disk is not seen or the beginning is not known, this is judged at the audit only.',
+  watch(complain, { diskIsSeen }) {
+    const storedAtMs = new Map<string, number>()
+    let isAudit = false
+    return {
+      phase({ phase }) {
+        isAudit = phase === 'audit'
+      },
+      stored: ({ node, atMs }) => void storedAtMs.set(node, atMs),
+      purged: ({ node, atMs }) => void storedAtMs.set(node, atMs),
+      exchange({ atMs, node, peer, result, questions, startedAtMs }) {
+        if (result !== 'equal') return
+        const wasQuiet = (name: string): boolean =>
+          startedAtMs !== undefined && (storedAtMs.get(name) ?? -1) < startedAtMs
+        const isJudged = isAudit || (diskIsSeen && wasQuiet(node) && wasQuiet(peer))
+        if (questions < 1 || (isJudged && questions > 1))
+          complain({
+            atMs,
+            node,
+            message: `${node} found itself equal to ${peer} after ${questions} question(s) instead of one`,
+          })
+      },
+    }
+  },
+}
