@@ -1,6 +1,5 @@
 import {
   UnreachableError,
-  type Answer,
   type Hash,
   type Peer,
   type Question,
@@ -154,7 +153,7 @@ export class SimulatedNetwork {
         const request = ++requests
         const bytes = this.#codec.encodeQuestion({ cluster, from: replica, to: peer.replica, request }, name, question)
         const answer = await this.#post(from, process, peer.address, name, bytes, timeoutMs)
-        return acceptAnswer(answer, this.#codec, { name, peer, cluster, replica, request }) as Answer<Name>
+        return acceptAnswer(answer, this.#codec, { name, peer, cluster, replica, request })
       },
     }
   }

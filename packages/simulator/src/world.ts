@@ -8,7 +8,6 @@ import {
   StoreError,
   vectorText,
   type Entry,
-  type Hash,
   type Log,
   type Measures,
   type VersionVector,
@@ -16,12 +15,13 @@ import {
 } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
 import { openDirectory } from '@grapevine/storage'
-import { hash as nodeHash } from 'node:crypto'
+
 import { EventQueue } from './event-queue.ts'
 import { directoryOf, type Machine, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
 import type { NodePlan, SimulationPlan } from './plan.ts'
+import { quickHash } from './quick-hash.ts'
 import type { Recorder } from './recorder.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedDisk, USUAL_SPEED } from './simulated-disk.ts'
@@ -43,8 +43,6 @@ const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'name_taken',
   'sponsor_lost',
 ])
-
-export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
 
 export interface WorldOptions {
   readonly plan: SimulationPlan
@@ -75,7 +73,7 @@ export class World {
     this.network = new SimulatedNetwork({
       queue: this.queue,
       random: random.stream('network'),
-      hash: sha256,
+      hash: quickHash,
       trace,
       hostAt: (address) => this.#hostAt(address),
       nameAt: (address) => this.machines.find((machine) => machine.address === address)?.name,
@@ -198,7 +196,7 @@ export class World {
 
   async #boot(machine: Machine, running: Running): Promise<void> {
     const { process } = running
-    const store = await openDirectory(directoryOf(machine, process), sha256)
+    const store = await openDirectory(directoryOf(machine, process), quickHash)
     const observed = new ObservedStore(store, (batch) => {
       machine.pending = batch
     })
@@ -210,7 +208,7 @@ export class World {
       clock: machine.clock,
       timers: process,
       random: this.#random.stream('process', machine.name, machine.starts),
-      hash: sha256,
+      hash: quickHash,
       log: this.#logOf(machine),
       measures: this.#measuresOf(machine, running),
       settings: this.settings,
@@ -445,5 +443,5 @@ export function textOf({ value }: Pick<Entry, 'value'>): string {
 
 /** As two replicas compare them. */
 export function vectorHashOf(vectors: readonly VersionVector[]): string {
-  return hexOf(sha256.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
+  return hexOf(quickHash.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
 }
