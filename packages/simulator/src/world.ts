@@ -161,7 +161,10 @@ export class World {
       return
     }
     await running.replica.stop()
-    if (machine.running === running) this.kill(machine, 'stopped')
+    if (machine.running !== running) return
+    this.kill(machine, 'stopped')
+    // Where saying goodbye took longer than the node was to be away.
+    this.start(machine)
   }
 
   wipe(machine: Machine): void {

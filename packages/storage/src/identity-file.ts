@@ -49,8 +49,13 @@ export class IdentityFile implements IdentityWitness {
     await this.#write({ format: 1, cluster, replica, sealed: true })
   }
 
-  #write(record: IdentityRecord): Promise<void> {
-    return this.#file.replace(`${JSON.stringify(record, null, 2)}\n`)
+  async #write(record: IdentityRecord): Promise<void> {
+    try {
+      await this.#file.replace(`${JSON.stringify(record, null, 2)}\n`)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      throw new StoreError('io_error', `${this.#file.path} cannot be written: ${message}`, { cause: error })
+    }
   }
 }
 
