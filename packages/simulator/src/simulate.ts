@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { basicCheckers } from './basic-checkers.ts'
 import type { Checker, HistoryEvent, Violation } from './history/history.ts'
 import { Injector } from './inject.ts'
+import type { Machine } from './machine.ts'
 import type { SimulationPlan } from './plan.ts'
 import { Recorder } from './recorder.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -52,6 +53,8 @@ export interface SimulationResult {
 const CONVERGENCE_INTERVALS = 6
 /** … from when the last node is back: it opens its store, looks for the others, and may have to join anew. */
 const COMING_BACK_MS = 20_000
+/** By when nobody is in doubt any more. */
+const OPINIONS_MS = 30_000
 /** How long we look at the traffic of those who agree. */
 const IDLE_MS = 8_000
 /** Between two looks at the roots while they heal. */
@@ -146,9 +149,15 @@ function doAgree(world: World, away: ReadonlySet<string>): boolean {
   return true
 }
 
+function hasSuspicions({ running }: Machine): boolean {
+  return running?.replica?.members().some(({ state }) => state === 'suspect') ?? false
+}
+
 /** What is said while there is nothing to say. */
 async function measureIdle(world: World): Promise<void> {
   const { probe, pullIntervalMs, antiEntropyIntervalMs } = world.settings
+  // Whom somebody still suspects is asked for by all.
+  await world.run(world.nowMs + OPINIONS_MS, () => !world.machines.some(hasSuspicions))
   // Rounds that began before, and news of who is back, are still on their way.
   await world.run(world.nowMs + IDLE_MS)
   const before = world.network.frames

@@ -95,6 +95,8 @@ export class SimulatedNetwork {
   /** Frames that are to be damaged, each once. */
   readonly #toDamage: { from: string; to: string; name: string }[] = []
   #quality: LinkQuality = GOOD_LINK
+  /** Rises when all is healed: what was to come again from before does not. */
+  #era = 0
   /** Frames that were sent, by whatever fate. */
   frames = 0
   bytes = 0
@@ -129,15 +131,16 @@ export class SimulatedNetwork {
 
   /** Questions that were asked before, however long ago, are asked again, to whoever is at that address now. */
   replayArchived(count: number, sentBeforeMs: number): void {
-    const { random, queue } = this.#options
+    const { random } = this.#options
     const old = this.#archive.filter(({ atMs }) => atMs <= sentBeforeMs)
     for (let replayed = 0; replayed < count && old.length > 0; replayed++) {
       const { address, frame } = random.pick(old)
-      queue.after(random.between(0, 1_000), () => this.#arrive(address, frame, undefined))
+      this.#comeAgain(random.between(0, 1_000), () => this.#arrive(address, frame, undefined))
     }
   }
 
   heal(): void {
+    this.#era++
     this.#quality = GOOD_LINK
     this.#worse.clear()
     this.#cuts.clear()
@@ -264,8 +267,15 @@ export class SimulatedNetwork {
     }
     if (!isAnswer && random.chance(quality.replay)) {
       onFault('replay', detail)
-      queue.after(random.between(quality.latencyMs, quality.replayAfterMs), () => arrive(travelling))
+      this.#comeAgain(random.between(quality.latencyMs, quality.replayAfterMs), () => arrive(travelling))
     }
+  }
+
+  #comeAgain(afterMs: number, arrive: () => void): void {
+    const era = this.#era
+    this.#options.queue.after(afterMs, () => {
+      if (era === this.#era) arrive()
+    })
   }
 
   /** The first come are kept for good, and of the later ones fewer and fewer. */
