@@ -1,4 +1,7 @@
+export * from './failure-report.ts'
 export * from './history/history.ts'
+export * from './minimise.ts'
 export * from './plan.ts'
+export * from './scenario.ts'
 export * from './simulate.ts'
 export { drawPlan, type SwarmOptions } from './swarm.ts'
