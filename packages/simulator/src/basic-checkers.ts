@@ -54,6 +54,9 @@ class NothingForgotten implements Checker {
 
   finish(): readonly Violation[] {
     const violations: Violation[] = []
+    // Who stays away takes along what it alone holds.
+    const here = new Set(this.#contents.map(({ node }) => node))
+    for (const holders of this.#holders.values()) for (const node of holders) if (!here.has(node)) holders.delete(node)
     for (const { node, entries } of this.#contents) {
       const held = new Map(entries.map((row) => [row.key, row.version]))
       for (const [key, writes] of this.#acknowledged) {

@@ -76,7 +76,10 @@ export class Injector {
       case 'stop':
         return this.#stop(fault)
       case 'wipe':
-        return this.#down(fault, (machine) => this.#world.wipe(machine))
+        return this.#down(fault, (machine) => {
+          if (fault.node === '*' || !this.#world.isLastMember(machine)) this.#world.wipe(machine)
+          else this.#world.kill(machine)
+        })
       case 'move':
         return this.#down(fault, (machine) => {
           this.#world.kill(machine)

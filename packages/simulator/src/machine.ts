@@ -28,6 +28,8 @@ export interface Machine {
   address: string
   running: Running | undefined
   starts: number
+  /** Whether it was ever ready. */
+  wasMember: boolean
   /** How its operator starts it next. */
   founds: boolean
   rebuild: boolean

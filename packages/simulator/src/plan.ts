@@ -96,7 +96,10 @@ export type Fault =
   | { readonly kind: 'stop'; readonly node: string; readonly forMs?: number }
   /** SIGSTOP. */
   | { readonly kind: 'freeze'; readonly node: string; readonly forMs?: number }
-  /** The disk is lost, and the node comes back with `--rebuild`. */
+  /**
+   * The disk is lost, and the node comes back with `--rebuild`. The last one that holds anything only crashes: then
+   * nobody could give it back. All at once (`*`) is another matter: then everything begins anew.
+   */
   | { readonly kind: 'wipe'; readonly node: string; readonly forMs?: number }
   /** It comes back with another address. */
   | { readonly kind: 'move'; readonly node: string; readonly forMs?: number }

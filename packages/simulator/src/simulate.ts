@@ -81,10 +81,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
   workload.stop()
   const { intervalMs, deadlineMs } = deadlineOf(world)
-  recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'heal', away: plan.away, deadlineMs })
-  injector.mendAll(new Set(plan.away))
+  // Whoever never came in is not missed, but waited for: a founder waits for every seed (frontier.md R12).
+  const away = new Set(plan.away.filter((name) => world.named(name).every(({ wasMember }) => wasMember)))
+  recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'heal', away: [...away], deadlineMs })
+  injector.mendAll(away)
   const healingMs = world.nowMs
-  const away = new Set(plan.away)
   let lookedAtMs = 0
   await world.run(deadlineMs, () => {
     if (world.nowMs - lookedAtMs < Math.min(LOOK_MS, intervalMs)) return false

@@ -169,14 +169,21 @@ export class World {
 
   wipe(machine: Machine): void {
     this.kill(machine)
-    const hadData = machine.disk.exists
-    machine.disk.wipe()
     // Whoever never held anything is not rebuilt, and a founder still has to found.
-    if (hadData) {
+    if (machine.disk.exists && !this.isLastMember(machine)) {
       machine.rebuild = true
       machine.founds = false
     }
+    machine.wasMember = false
+    machine.disk.wipe()
     this.#tell(machine, 'wiped')
+  }
+
+  /** Whether nobody else of its cluster has data, so that nobody could give any back. */
+  isLastMember(machine: Machine): boolean {
+    return !this.machines.some(
+      (other) => other !== machine && other.cluster === machine.cluster && other.wasMember && other.disk.exists,
+    )
   }
 
   freeze(machine: Machine): void {
@@ -305,6 +312,7 @@ export class World {
       address: `${name}:7701`,
       running: undefined,
       starts: 0,
+      wasMember: false,
       founds,
       rebuild: false,
       downUntilMs: 0,
@@ -360,6 +368,7 @@ export class World {
     const status = running.replica.status()
     if (status.ready && !running.wasReady) {
       machine.rebuild = false
+      machine.wasMember = true
       this.#tell(machine, 'ready')
     }
     running.wasReady = status.ready
@@ -401,7 +410,7 @@ export class World {
             node: machine.name,
             peer: this.#nameOf(String(fields['peer'])),
           })
-        if (BUGS.has(event) && !/StoreError|is stopping/.test(String(fields['error'])))
+        if (BUGS.has(event) && !/StoreError|is stopping|Database is not open/.test(String(fields['error'])))
           recorder.violation({
             checker: 'no surprises',
             atMs: this.nowMs,
