@@ -21,6 +21,8 @@ export interface SimulationOptions {
   readonly plan?: SimulationPlan
   /** Who judges the run: made anew for each. */
   readonly checkers?: () => readonly Checker[]
+  /** Ends the run early, by its reason as an error. */
+  readonly signal?: AbortSignal
 }
 
 export interface Statistics {
@@ -70,7 +72,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const random = new SeededRandom(seed)
   const trace = new Trace()
   const recorder = new Recorder(trace, checkers())
-  const world = new World({ plan, random: random.stream('world'), trace, recorder })
+  const world = new World({ plan, random: random.stream('world'), trace, recorder, signal: options.signal })
   const injector = new Injector(world, plan.chaosMs)
   const workload = new Workload(world, plan.workload, random.stream('workload'))
 

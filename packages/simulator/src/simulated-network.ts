@@ -244,11 +244,11 @@ export class SimulatedNetwork {
     const detail = `${from}>${to} ${name}`
     this.frames++
     this.bytes += frame.bytes.length
-    if (this.#isCut(from, to)) return onFault('cut', detail)
-    if (random.chance(quality.loss)) return onFault('loss', detail)
-    if (isAnswer && random.chance(quality.lostResponses)) return onFault('lost-response', detail)
+    if (this.#isCut(from, to)) return onFault('frame-cut', detail)
+    if (random.chance(quality.loss)) return onFault('frame-loss', detail)
+    if (isAnswer && random.chance(quality.lostResponses)) return onFault('response-loss', detail)
     const damaged = this.#isToBeDamaged(frame) || random.chance(quality.corruption)
-    if (damaged) onFault('corruption', detail)
+    if (damaged) onFault('frame-corruption', detail)
     const travelling = damaged ? { ...frame, bytes: withFlippedBit(frame.bytes, random) } : frame
     let delayMs = random.longTail(quality.latencyMs)
     if (quality.bytesPerSecond > 0) {
@@ -257,16 +257,16 @@ export class SimulatedNetwork {
       delayMs += link.freeAtMs - queue.nowMs
     }
     if (random.chance(quality.reorder)) {
-      onFault('reorder', detail)
+      onFault('frame-delay', detail)
       delayMs += random.between(0, quality.reorderMs)
     }
     queue.after(delayMs, () => arrive(travelling))
     if (random.chance(quality.duplicates)) {
-      onFault('duplicate', detail)
+      onFault('frame-twice', detail)
       queue.after(delayMs + random.between(0, quality.reorderMs), () => arrive(travelling))
     }
     if (!isAnswer && random.chance(quality.replay)) {
-      onFault('replay', detail)
+      onFault('frame-again', detail)
       this.#comeAgain(random.between(quality.latencyMs, quality.replayAfterMs), () => arrive(travelling))
     }
   }

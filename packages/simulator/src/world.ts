@@ -49,6 +49,7 @@ export interface WorldOptions {
   readonly random: SeededRandom
   readonly trace: Trace
   readonly recorder: Recorder
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Machines, the network between them, and whoever starts again what has ended. */
@@ -60,11 +61,13 @@ export class World {
   readonly settings: ReplicaSettings
   readonly #random: SeededRandom
   readonly #trace: Trace
+  readonly #signal: AbortSignal | undefined
   #processes = 0
   #moves = 0
   #lookedAtMs = 0
 
-  constructor({ plan, random, trace, recorder }: WorldOptions) {
+  constructor({ plan, random, trace, recorder, signal }: WorldOptions) {
+    this.#signal = signal
     this.#random = random
     this.#trace = trace
     this.recorder = recorder
@@ -77,7 +80,7 @@ export class World {
       trace,
       hostAt: (address) => this.#hostAt(address),
       nameAt: (address) => this.machines.find((machine) => machine.address === address)?.name,
-      onFault: (fault, detail) => recorder.fault(this.queue.nowMs, fault, detail, fault === 'corruption'),
+      onFault: (fault, detail) => recorder.fault(this.queue.nowMs, fault, detail, fault === 'frame-corruption'),
       onAccepted: (to, { from, name, bytes }, header) => {
         const { cluster, replica } = to.answering.identity()
         recorder.write({
@@ -114,6 +117,7 @@ export class World {
     await this.queue.run(untilMs, () => {
       if (this.nowMs - this.#lookedAtMs < LOOK_MS) return false
       this.#lookedAtMs = this.nowMs
+      this.#signal?.throwIfAborted()
       for (const machine of this.machines) this.#look(machine)
       return isOver()
     })
