@@ -55,14 +55,15 @@ class NothingForgotten implements Checker {
   finish(): readonly Violation[] {
     const violations: Violation[] = []
     // Who stays away takes along what it alone holds.
-    const here = new Set(this.#contents.map(({ node }) => node))
+    const here = new Map(this.#contents.map(({ node, cluster }) => [node, cluster]))
     for (const holders of this.#holders.values()) for (const node of holders) if (!here.has(node)) holders.delete(node)
-    for (const { node, entries } of this.#contents) {
+    for (const { node, cluster, entries } of this.#contents) {
       const held = new Map(entries.map((row) => [row.key, row.version]))
       for (const [key, writes] of this.#acknowledged) {
         for (const { version, atMs } of writes) {
           const found = held.get(key) ?? ''
-          if (found >= version || this.#holdersOf(key, version).size === 0) continue
+          const isOurs = [...this.#holdersOf(key, version)].some((holder) => here.get(holder) === cluster)
+          if (found >= version || !isOurs) continue
           const message = `${node} holds ${found || 'nothing'} for ${key}, and ${version} was acknowledged`
           violations.push({ checker: this.name, atMs, node, key, message })
         }

@@ -41,8 +41,8 @@ export async function minimise(options: SimulationOptions, runsMax: number = RUN
     (await improve({ ...best.plan, chaosMs: Math.round(best.plan.chaosMs / 2) }))
   );
   for (const less of LESS_WORK) {
-    const workload = { ...best.plan.workload, ...less(best.plan.workload) }
-    await improve({ ...best.plan, workload })
+    const changed = less(best.plan.workload)
+    if (changed !== undefined) await improve({ ...best.plan, workload: { ...best.plan.workload, ...changed } })
   }
   for (const { name } of best.plan.nodes.slice(1).toReversed()) await improve(without(best.plan, name))
   await improve({ ...best.plan, away: [] })
@@ -65,9 +65,9 @@ async function dropFaults(
   }
 }
 
-const LESS_WORK: readonly ((workload: WorkloadPlan) => Partial<WorkloadPlan>)[] = [
+const LESS_WORK: readonly ((workload: WorkloadPlan) => Partial<WorkloadPlan> | undefined)[] = [
   () => ({ clients: 0 }),
-  () => ({ clients: 1 }),
+  ({ clients }) => (clients > 1 ? { clients: 1 } : undefined),
   () => ({ keys: 1, hotKeys: 1 }),
   () => ({ preconditionShare: 0 }),
   () => ({ quorumShare: 0, allShare: 0 }),

@@ -1,4 +1,4 @@
-import { LevelStore, type Database } from '@grapevine/storage'
+import { LevelStore } from '@grapevine/storage'
 import { describe, expect, it } from 'vitest'
 import { batchOf, entryOf, sha256 } from '../../storage/test/entries.ts'
 import { testStore } from '../../storage/test/store-suite.ts'
@@ -20,7 +20,7 @@ async function databaseOn(disk: SimulatedDisk): Promise<SimulatedDatabase> {
 }
 
 function storeOn(disk: SimulatedDisk): Promise<LevelStore> {
-  return LevelStore.open({ openDatabase: () => databaseOn(disk) as Promise<Database>, hash: sha256 })
+  return LevelStore.open({ openDatabase: () => databaseOn(disk), hash: sha256 })
 }
 
 async function put(db: SimulatedDatabase, name: string, sync = true): Promise<void> {
@@ -57,7 +57,7 @@ describe('a simulated disk', () => {
       expect(['a', 'b', 'c', 'd', 'e'].slice(0, kept.length)).toEqual(kept)
       left.add(kept.length)
     }
-    expect([...left].toSorted()).toEqual([2, 3, 4, 5])
+    expect([...left].toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5])
   })
 
   it('keeps everything that was written when only the process is killed', async () => {
@@ -78,7 +78,7 @@ describe('a simulated disk', () => {
     await put(db, 'c')
     expect(await names(db)).toEqual(['a', 'c'])
     await db.close()
-    await expect(databaseOn(disk)).rejects.toThrow()
+    await expect(databaseOn(disk)).rejects.toMatchObject({ cause: { message: 'IO error: No space left on device' } })
     disk.recover()
     expect(await names(await databaseOn(disk))).toEqual(['a'])
   })
