@@ -3,7 +3,7 @@ import { addDigest, entryDigest, HashTree, SUM_BYTES } from '@grapevine/merkle'
 import { createHash } from 'node:crypto'
 import type { ContentsRow } from './history/history.ts'
 import type { Machine } from './machine.ts'
-import { quickHash } from './quick-hash.ts'
+import { sha256 } from './sha256.ts'
 import { textOf, vectorHashOf, type World } from './world.ts'
 
 /** Rows of entries begin so. */
@@ -43,7 +43,7 @@ function entriesOf({ disk }: Machine): { entries: Entry[]; corrupt: number; dige
   let corrupt = 0
   for (const [name, row] of disk.rows.entries(ENTRY_ROW)) {
     if (!name.startsWith(ENTRY_ROW)) break
-    const entry = openEnvelope(row, quickHash)
+    const entry = openEnvelope(row, sha256)
     digest.update(name).update(row)
     if (entry?.address === name.slice(1)) entries.push(entry)
     else corrupt++
@@ -52,11 +52,11 @@ function entriesOf({ disk }: Machine): { entries: Entry[]; corrupt: number; dige
 }
 
 function rootOf(entries: readonly Entry[]): string {
-  const tree = new HashTree(quickHash)
+  const tree = new HashTree(sha256)
   for (const entry of entries) {
     const leaf = leafOf(entry.keyHash)
     const sum = Uint8Array.from(tree.sum(leaf))
-    addDigest(sum, entryDigest(entry, quickHash))
+    addDigest(sum, entryDigest(entry, sha256))
     tree.setSum(leaf, sum.subarray(0, SUM_BYTES))
   }
   return hexOf(tree.root())

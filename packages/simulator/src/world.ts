@@ -21,9 +21,9 @@ import { directoryOf, type Machine, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
 import type { NodePlan, SimulationPlan } from './plan.ts'
-import { quickHash } from './quick-hash.ts'
 import type { Recorder } from './recorder.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { sha256 } from './sha256.ts'
 import { SimulatedDisk, USUAL_SPEED } from './simulated-disk.ts'
 import { SimulatedNetwork } from './simulated-network.ts'
 import { SimulatedProcess } from './simulated-process.ts'
@@ -76,10 +76,10 @@ export class World {
     this.network = new SimulatedNetwork({
       queue: this.queue,
       random: random.stream('network'),
-      hash: quickHash,
+      hash: sha256,
       trace,
       hostAt: (address) => this.#hostAt(address),
-      nameAt: (address) => this.machines.find((machine) => machine.address === address)?.name,
+      nameAt: (address) => this.#machineAt(address)?.name,
       onFault: (fault, detail) => recorder.fault(this.queue.nowMs, fault, detail, fault === 'frame-corruption'),
       onAccepted: (to, { from, name, bytes }, header) => {
         const { cluster, replica } = to.answering.identity()
@@ -210,7 +210,7 @@ export class World {
 
   async #boot(machine: Machine, running: Running): Promise<void> {
     const { process } = running
-    const store = await openDirectory(directoryOf(machine, process), quickHash)
+    const store = await openDirectory(directoryOf(machine, process), sha256)
     const observed = new ObservedStore(store, (batch) => {
       machine.pending = batch
     })
@@ -222,7 +222,7 @@ export class World {
       clock: machine.clock,
       timers: process,
       random: this.#random.stream('process', machine.name, machine.starts),
-      hash: quickHash,
+      hash: sha256,
       log: this.#logOf(machine),
       measures: this.#measuresOf(machine, running),
       settings: this.settings,
@@ -243,22 +243,24 @@ export class World {
   }
 
   #hostAt(address: string): ReturnType<ConstructorParameters<typeof SimulatedNetwork>[0]['hostAt']> {
-    for (const machine of this.machines) {
-      const { running } = machine
-      if (machine.address !== address || running?.replica === undefined) continue
-      const { replica, process } = running
-      return {
-        name: machine.name,
-        process,
-        answering: {
-          identity: () => replica.identity,
-          log: this.#logOf(machine),
-          judge: (header) => replica.judge(header),
-          answer: (header, name, question) => replica.answer(header, name, question),
-        },
-      }
+    const machine = this.#machineAt(address)
+    if (machine?.running?.replica === undefined) return undefined
+    const { replica, process } = machine.running
+    return {
+      name: machine.name,
+      process,
+      answering: {
+        identity: () => replica.identity,
+        log: this.#logOf(machine),
+        judge: (header) => replica.judge(header),
+        answer: (header, name, question) => replica.answer(header, name, question),
+      },
     }
-    return undefined
+  }
+
+  /** Seeds are names, which lead to wherever the machine is now; what nodes tell of each other are places. */
+  #machineAt(address: string): Machine | undefined {
+    return this.machines.find((machine) => machine.address === address || seedOf(machine) === address)
   }
 
   /** A program gave up. What its message says is done, by somebody who is not in a hurry. */
@@ -295,7 +297,7 @@ export class World {
     return this.machines
       .filter((other) => (seeds === undefined ? other.cluster === machine.cluster : seeds.includes(other.name)))
       .filter((other) => other !== machine)
-      .map(({ address }) => address)
+      .map(seedOf)
   }
 
   #machineOf(node: NodePlan, plan: SimulationPlan, founders: Set<string>): Machine {
@@ -453,11 +455,15 @@ const QUEUE_MAX = {
   rumors: RUMOR_QUEUE_ENTRIES_MAX,
 } as const
 
+function seedOf({ name }: Machine): string {
+  return `${name}.seeds:7701`
+}
+
 export function textOf({ value }: Pick<Entry, 'value'>): string {
   return Buffer.from(value ?? new Uint8Array()).toString('latin1')
 }
 
 /** As two replicas compare them. */
 export function vectorHashOf(vectors: readonly VersionVector[]): string {
-  return hexOf(quickHash.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
+  return hexOf(sha256.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
 }
