@@ -77,8 +77,9 @@ export class Injector {
         return this.#stop(fault)
       case 'wipe':
         return this.#down(fault, (machine) => {
-          if (fault.node === '*' || !this.#world.isLastMember(machine)) this.#world.wipe(machine)
-          else this.#world.kill(machine)
+          if (fault.node === '*') this.#world.wipe(machine, 'all')
+          else if (this.#world.isLastMember(machine)) this.#world.kill(machine)
+          else this.#world.wipe(machine, 'one')
         })
       case 'move':
         return this.#down(fault, (machine) => {
@@ -86,14 +87,7 @@ export class Injector {
           this.#world.move(machine)
         })
       case 'take-address':
-        return this.#down(fault, (machine) => {
-          const [other] = this.#world.named(fault.of)
-          this.#world.kill(machine)
-          if (other === undefined) return
-          const { address } = other
-          this.#world.move(other)
-          machine.address = address
-        })
+        return this.#takeAddress(fault)
       case 'rollback':
         return this.#down(fault, (machine) => {
           this.#world.kill(machine)
@@ -185,6 +179,21 @@ export class Injector {
     return () => {
       for (const machine of this.#world.named(fault.node)) this.#world.start(machine)
     }
+  }
+
+  /** Both go down, and come back: one at a new address, the other at the one that this leaves. */
+  #takeAddress(fault: { node: string; of: string; forMs?: number }): () => void {
+    const mends = [fault.of, fault.node].map((node) =>
+      this.#down({ ...fault, node }, (machine) => this.#world.kill(machine)),
+    )
+    const [taker] = this.#world.named(fault.node)
+    const [giver] = this.#world.named(fault.of)
+    if (taker !== undefined && giver !== undefined) {
+      const { address } = giver
+      this.#world.move(giver)
+      taker.address = address
+    }
+    return together(mends)
   }
 
   #stop(fault: { node: string; forMs?: number }): () => void {

@@ -32,6 +32,7 @@ export interface Machine {
   wasMember: boolean
   /** How its operator starts it next. */
   founds: boolean
+  readonly foundsFirst: boolean
   rebuild: boolean
   /** Its operator leaves it alone until this moment. */
   downUntilMs: number

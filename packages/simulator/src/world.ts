@@ -171,10 +171,14 @@ export class World {
     this.start(machine)
   }
 
-  wipe(machine: Machine): void {
+  /** Of one the others have a copy; when all lose theirs, everything begins anew. */
+  wipe(machine: Machine, who: 'one' | 'all'): void {
     this.kill(machine)
     // Whoever never held anything is not rebuilt, and a founder still has to found.
-    if (machine.disk.exists && !this.isLastMember(machine)) {
+    if (who === 'all') {
+      machine.rebuild = false
+      machine.founds = machine.foundsFirst
+    } else if (machine.disk.exists) {
       machine.rebuild = true
       machine.founds = false
     }
@@ -320,6 +324,7 @@ export class World {
       starts: 0,
       wasMember: false,
       founds,
+      foundsFirst: founds,
       rebuild: false,
       downUntilMs: 0,
       pending: undefined,
