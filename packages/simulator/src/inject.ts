@@ -1,5 +1,5 @@
 import type { Machine } from './machine.ts'
-import type { Fault, TimedFault } from './plan.ts'
+import type { Fault, SimulationPlan, TimedFault } from './plan.ts'
 import type { DiskImage } from './simulated-disk.ts'
 import { USUAL_SPEED } from './simulated-disk.ts'
 import type { World } from './world.ts'
@@ -20,8 +20,11 @@ export class Injector {
     this.#chaosMs = chaosMs
   }
 
-  schedule(faults: readonly TimedFault[]): void {
+  schedule({ faults, network, networkFromMs = 0 }: SimulationPlan): void {
     const { queue } = this.#world
+    queue.at(networkFromMs, () => {
+      if (queue.nowMs < this.#chaosMs) this.#world.network.quality = network
+    })
     for (const fault of faults) {
       if (fault.kind === 'rollback') this.#rememberDisk(fault.node, fault.toMs)
       queue.at(fault.atMs, () => {

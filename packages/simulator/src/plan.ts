@@ -15,6 +15,8 @@ export interface SimulationPlan {
   readonly settings: Partial<ReplicaSettings>
   /** What every link is like during the chaos. */
   readonly network: Partial<LinkQuality>
+  /** From when on; before, links are good. From the beginning, unless it is said. */
+  readonly networkFromMs?: number
   readonly disk: Partial<DiskSpeed>
   readonly workload: WorkloadPlan
   readonly faults: readonly TimedFault[]

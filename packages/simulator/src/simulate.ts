@@ -77,7 +77,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const workload = new Workload(world, plan.workload, random.stream('workload'))
 
   recorder.write({ type: 'phase', atMs: 0, phase: 'chaos' })
-  injector.schedule(plan.faults)
+  injector.schedule(plan)
   workload.start()
   await world.run(plan.chaosMs)
 

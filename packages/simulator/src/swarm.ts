@@ -10,6 +10,11 @@ export interface SwarmOptions {
 
 /** Before, the cluster comes together. */
 const FIRST_FAULT_MS = 3_000
+/**
+ * Clocks are off by less than the permitted drift of 10 s, and now and then two are further apart than that: then what
+ * one of them stamps is parked by the other. When the clocks are right again, it comes into its time within seconds.
+ */
+const CLOCK_MS_MAX = 6_000
 /** With half of all faults off in any run, each has room to do its worst (Groce et al. 2012, swarm testing). */
 const FAULT_CHANCE = 0.5
 
@@ -30,13 +35,14 @@ export function drawPlan({ seed, nodes, seconds }: SwarmOptions): SimulationPlan
       return {
         name,
         startsAtMs: Math.round(node.next() * 1_000),
-        clockOffsetMs: Math.round(node.between(-2_000, 2_000)),
+        clockOffsetMs: Math.round(node.between(-CLOCK_MS_MAX, CLOCK_MS_MAX)),
         clockDriftPpm: Math.round(node.between(-200, 200)),
       }
     }),
     chaosMs,
     settings: {},
     network: drawNetwork(random.stream('network')),
+    networkFromMs: random.stream('network-from').pick([0, FIRST_FAULT_MS * 2, FIRST_FAULT_MS * 2]),
     disk: { readMs: round(random.between(0.02, 0.5)), writeMs: round(random.between(0.2, 8)) },
     workload: drawWorkload(random.stream('workload')),
     faults: drawFaults(random, names, chaosMs),
@@ -135,7 +141,11 @@ const KINDS: readonly (readonly [name: string, times: number, draw: Draw])[] = [
     }),
   ],
   ['replay', 4, (random) => ({ kind: 'replay', frames: 1 + random.index(60) })],
-  ['clock-step', 4, (random, node) => ({ kind: 'clock-step', node, byMs: Math.round(random.between(-3_000, 1_500)) })],
+  [
+    'clock-step',
+    4,
+    (random, node) => ({ kind: 'clock-step', node, byMs: Math.round(random.between(-CLOCK_MS_MAX, CLOCK_MS_MAX)) }),
+  ],
   ['clock-freeze', 2, (random, node) => ({ kind: 'clock-freeze', node, forMs: Math.round(random.longTail(3_000)) })],
   ['pause-rumors', 2, (_, node) => ({ kind: 'pause', node, what: 'rumors', forMs: 15_000 })],
   ['pause-anti-entropy', 2, (_, node) => ({ kind: 'pause', node, what: 'anti-entropy', forMs: 15_000 })],

@@ -97,7 +97,6 @@ export class World {
         })
       },
     })
-    this.network.quality = plan.network
     const founders = new Set<string>()
     this.machines = plan.nodes.map((node) => this.#machineOf(node, plan, founders))
     for (const machine of this.machines) this.queue.at(machine.plan.startsAtMs ?? 0, () => this.start(machine))
