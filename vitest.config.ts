@@ -26,6 +26,16 @@ export default defineConfig({
       {
         ...source,
         test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          globalSetup,
+          testTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...source,
+        test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
           globalSetup,

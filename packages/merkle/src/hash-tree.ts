@@ -14,6 +14,7 @@ import { SUM_BYTES } from './digest-sum.ts'
 
 const HASH_BYTES = 32
 const SHORT_HASH_BYTES = 8
+const SUM_WORDS: number = SUM_BYTES / 4
 export const LEAF_DEPTH = 16
 const PARTITION_DEPTH = 8
 /** An exchange looks four levels down at a time. */
@@ -33,13 +34,15 @@ export class HashTree {
   readonly #hashes: Uint8Array = new Uint8Array(NODES * HASH_BYTES)
   readonly #leafInput: Uint8Array = new Uint8Array(1 + SUM_BYTES)
   /** One byte a leaf, 1 when it is stale. Leaves are rehashed in their order, so that neighbours share what is above. */
-  readonly #stale: Uint8Array = new Uint8Array(LEAVES).fill(1)
-  #staleLeaves = LEAVES
+  readonly #stale: Uint8Array = new Uint8Array(LEAVES)
+  #staleLeaves = 0
 
   /** @param sums 65,536 sums of 32 bytes, which the tree keeps and changes. */
   constructor(hash: Hash, sums: Uint8Array = new Uint8Array(LEAVES * SUM_BYTES)) {
     this.#hash = hash
     this.#sums = sums
+    this.#fillAsEmpty()
+    this.#markUsed()
   }
 
   get isStale(): boolean {
@@ -99,6 +102,35 @@ export class HashTree {
   leafHash(leaf: Leaf): Digest {
     this.refresh()
     return byteStringOf(this.#hashAt(LEAVES + leaf, HASH_BYTES))
+  }
+
+  /** The hashes of a tree without entries: one for each level, so a start costs no more than what is there to hash. */
+  #fillAsEmpty(): void {
+    const hashes = this.#hashes
+    let digest = this.#hash.sha256(this.#leafInput)
+    for (let first = LEAVES; first >= ROOT; first >>>= 1) {
+      const from = first * HASH_BYTES
+      writeByteString(hashes, from, digest)
+      for (let filled = HASH_BYTES; filled < from; filled *= 2) hashes.copyWithin(from + filled, from, from + filled)
+      digest = this.#hash.sha256(hashes.subarray(from, from + 2 * HASH_BYTES))
+    }
+  }
+
+  /** Only leaves with entries differ from what an empty tree has there. */
+  #markUsed(): void {
+    const sums = this.#sums
+    // Looked at four bytes at a time, which must lie at a multiple of four.
+    const { buffer, byteOffset } = sums.byteOffset % 4 === 0 ? sums : sums.slice()
+    const words = new Uint32Array(buffer, byteOffset, LEAVES * SUM_WORDS)
+    for (let leaf = 0, word = 0; leaf < LEAVES; leaf++) {
+      const end = word + SUM_WORDS
+      while (word < end && words[word] === 0) word++
+      if (word < end) {
+        this.#stale[leaf] = 1
+        this.#staleLeaves++
+        word = end
+      }
+    }
   }
 
   #shortHashes(depth: number, from: number, count: number): ShortHash[] {

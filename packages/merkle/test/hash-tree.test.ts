@@ -78,14 +78,25 @@ describe('the hash tree', () => {
   })
 
   it('rehashes in slices, and says when it is done', () => {
-    const tree = new HashTree(sha256)
+    const full = new HashTree(sha256, new Uint8Array(LEAVES * 32).fill(1))
     let slices = 1
-    while (tree.refreshSome(4_096)) slices++
+    while (full.refreshSome(4_096)) slices++
     expect(slices).toBe(LEAVES / 4_096)
+    const tree = new HashTree(sha256)
+    expect(tree.isStale).toBe(false)
     put(tree, undefined, held(1, 1))
     expect(tree.isStale).toBe(true)
     expect(tree.refreshSome(1)).toBe(false)
     expect(tree.root()).toBe(treeOf([held(1, 1)]).root())
+  })
+
+  it('begins with what its sums say, wherever in memory they lie', () => {
+    const entries = Array.from({ length: 40 }, (_, key) => held(key, 1))
+    const made = treeOf(entries)
+    const bytes = new Uint8Array(3 + LEAVES * 32)
+    const sums = bytes.subarray(3)
+    for (const { keyHash } of entries) sums.set(made.sum(leafOf(keyHash)), leafOf(keyHash) * 32)
+    expect(new HashTree(sha256, sums).root()).toBe(made.root())
   })
 
   it('leads from the root to exactly the leaves that differ', () => {

@@ -1,6 +1,4 @@
 import { StoreError, type Identity } from '@grapevine/core'
-import { open, readFile, rename } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
 import type { IdentityWitness } from './level-store.ts'
 
 /** What the file `identity.json` beside the database says. */
@@ -12,27 +10,34 @@ export interface IdentityRecord {
   readonly sealed: boolean
 }
 
+/** One small file that is replaced as a whole. */
+export interface TextFile {
+  /** For messages. */
+  readonly path: string
+  /** `undefined` when it is not there. */
+  read(): Promise<string | undefined>
+  /** Durable, and whole or not at all, when it resolves. */
+  replace(text: string): Promise<void>
+}
+
 /**
  * The file that says whose data is in a directory. LevelDB opens an empty database when its own files are gone
  * (facts.md), so the memory that there was data must live outside of it (P12). It is written before the identity
  * becomes durable in the database and sealed after: whatever a crash leaves behind can be told apart.
  */
 export class IdentityFile implements IdentityWitness {
-  readonly #path: string
+  readonly #file: TextFile
 
-  constructor(directory: string) {
-    this.#path = join(directory, 'identity.json')
+  constructor(file: TextFile) {
+    this.#file = file
   }
 
   async read(): Promise<IdentityRecord | undefined> {
-    const text = await readFile(this.#path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw error
-    })
+    const text = await this.#file.read()
     if (text === undefined) return undefined
     const record = parse(text)
     if (record === undefined)
-      throw new StoreError('wrong_directory', `${this.#path} is not an identity file of this version of Grapevine`)
+      throw new StoreError('wrong_directory', `${this.#file.path} is not an identity file of this version of Grapevine`)
     return record
   }
 
@@ -45,26 +50,12 @@ export class IdentityFile implements IdentityWitness {
   }
 
   async #write(record: IdentityRecord): Promise<void> {
-    const temporary = `${this.#path}.new`
-    const file = await open(temporary, 'w')
     try {
-      await file.writeFile(`${JSON.stringify(record, null, 2)}\n`)
-      await file.sync()
-    } finally {
-      await file.close()
+      await this.#file.replace(`${JSON.stringify(record, null, 2)}\n`)
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      throw new StoreError('io_error', `${this.#file.path} cannot be written: ${message}`, { cause: error })
     }
-    await rename(temporary, this.#path)
-    await syncDirectory(dirname(this.#path))
-  }
-}
-
-/** A rename survives a power cut only when the directory is on disk too. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
 

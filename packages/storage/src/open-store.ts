@@ -2,8 +2,9 @@ import { StoreError, type Hash } from '@grapevine/core'
 import { ClassicLevel } from 'classic-level'
 import { access, constants, mkdir, readdir, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { IdentityFile, type IdentityRecord } from './identity-file.ts'
-import { LevelStore, type Database } from './level-store.ts'
+import { DurableFile } from './durable-file.ts'
+import type { Database, LevelStore } from './level-store.ts'
+import { openDirectory } from './open-directory.ts'
 
 export interface OpenStoreOptions {
   readonly directory: string
@@ -14,10 +15,6 @@ export interface OpenStoreOptions {
   readonly cacheBytes: number
 }
 
-const REBUILD_HINT =
-  'Put the missing files back from where they went, or start this node once with --rebuild: it moves the directory ' +
-  'aside and fetches everything from the other nodes again.'
-
 /**
  * Opens the store of a data directory. An empty directory becomes a new store; one that held data is opened as it
  * is, or not at all (P12): nothing is ever repaired or created over it.
@@ -25,31 +22,18 @@ const REBUILD_HINT =
  * @throws {StoreError} `locked`, `data_missing`, `wrong_directory` or `permission`, with what to do.
  */
 export async function openStore(options: OpenStoreOptions): Promise<LevelStore> {
-  const { directory } = options
+  const { directory, hash } = options
   await makeUsable(directory)
   const location = join(directory, 'db')
-  const identityFile = new IdentityFile(directory)
-  const record = await identityFile.read()
-  const files = await filesIn(location)
-  if (record?.sealed === true && !files.includes('CURRENT'))
-    throw new StoreError(
-      'data_missing',
-      `${directory} holds the data of replica ${record.replica}, but its database has no CURRENT file. ${REBUILD_HINT}`,
-    )
-  const isNew = !files.includes('CURRENT')
-  if (isNew && files.some((file) => file.endsWith('.ldb') || file.startsWith('MANIFEST')))
-    throw new StoreError(
-      'data_missing',
-      `${location} holds tables of a database but no CURRENT file, so opening it would begin an empty one. ${REBUILD_HINT}`,
-    )
-  const store = await openGuarded(options, location, isNew)
-  try {
-    await agree(store, record, identityFile, directory)
-    return store
-  } catch (error) {
-    await store.close()
-    throw error
-  }
+  return openDirectory(
+    {
+      path: directory,
+      identity: new DurableFile(join(directory, 'identity.json')),
+      databaseFiles: () => filesIn(location),
+      openDatabase: (isNew) => openClassicLevel(options, location, isNew),
+    },
+    hash,
+  )
 }
 
 /** Moves a data directory's content aside, for `--rebuild`. Returns where it went, or undefined if it was empty. */
@@ -61,24 +45,6 @@ export async function setAside(directory: string, stamp: string): Promise<string
   await mkdir(aside)
   for (const name of content) await rename(join(directory, name), join(aside, name))
   return aside
-}
-
-async function openGuarded(options: OpenStoreOptions, location: string, isNew: boolean): Promise<LevelStore> {
-  let created = !isNew
-  try {
-    return await LevelStore.open({
-      hash: options.hash,
-      identityWitness: new IdentityFile(options.directory),
-      openDatabase: async () => {
-        const db = await openClassicLevel(options, location, !created)
-        created = true
-        return db
-      },
-    })
-  } catch (error) {
-    if (error instanceof StoreError) throw hinted(error, options.directory)
-    throw error
-  }
 }
 
 async function openClassicLevel(options: OpenStoreOptions, location: string, isNew: boolean): Promise<Database> {
@@ -111,41 +77,6 @@ function storeErrorOf(error: unknown, location: string): StoreError {
   if (/permission denied|read-only file system/i.test(message))
     return new StoreError('permission', `${location} is not writable: ${message}`, { cause: error })
   return new StoreError('io_error', `the database in ${location} cannot be opened: ${message}`, { cause: error })
-}
-
-function hinted(error: StoreError, directory: string): StoreError {
-  if (error.code !== 'data_missing' || error.message.includes(REBUILD_HINT)) return error
-  return new StoreError('data_missing', `${directory}: ${error.message}. ${REBUILD_HINT}`, { cause: error.cause })
-}
-
-/** The file and the database must tell of the same replica; a crash between the two may have left the file ahead. */
-async function agree(
-  store: LevelStore,
-  record: IdentityRecord | undefined,
-  file: IdentityFile,
-  directory: string,
-): Promise<void> {
-  const { identity } = store.state
-  if (identity === undefined) {
-    if (record?.sealed !== true) return
-    throw new StoreError(
-      'data_missing',
-      `${directory} holds the data of replica ${record.replica}, but its database is empty. ${REBUILD_HINT}`,
-    )
-  }
-  if (record === undefined)
-    throw new StoreError(
-      'data_missing',
-      `the database in ${directory} is of replica ${identity.replica}, but the file identity.json beside it is gone, ` +
-        `so this may be a copy. ${REBUILD_HINT}`,
-    )
-  if (record.replica !== identity.replica || record.cluster !== identity.cluster)
-    throw new StoreError(
-      'wrong_directory',
-      `identity.json in ${directory} names replica ${record.replica}, its database ${identity.replica}: the two do ` +
-        `not belong together. ${REBUILD_HINT}`,
-    )
-  if (!record.sealed) await file.seal(identity)
 }
 
 async function makeUsable(directory: string): Promise<void> {

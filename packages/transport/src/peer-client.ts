@@ -1,15 +1,13 @@
 import {
-  MalformedMessageError,
   UnreachableError,
   type Answer,
   type Hash,
   type Peer,
   type Question,
   type QuestionName,
-  type Refusal,
   type Transport,
 } from '@grapevine/core'
-import { FrameCodec, frameBytesMax } from '@grapevine/wire'
+import { acceptAnswer, FrameCodec, frameBytesMax } from '@grapevine/wire'
 import { errors, Pool } from 'undici'
 
 export interface PeerClientOptions {
@@ -25,9 +23,6 @@ const CONNECTIONS_PER_PEER = 4
 const KEEP_ALIVE_MS = 600_000
 /** Addresses come from gossip, so they are bounded; the one not used for longest goes. */
 const POOLS_MAX = 512
-
-/** What somebody else who lives there now says of himself. Any other refusal counts only from the one who was asked. */
-const SAID_BY_STRANGERS: ReadonlySet<Refusal> = new Set(['wrong-cluster', 'wrong-replica', 'not-founded'])
 
 /** The asking side of the {@link Transport} port: one POST a question, to whatever address the peer has now. */
 export class PeerClient implements Transport {
@@ -53,19 +48,7 @@ export class PeerClient implements Transport {
     const request = ++this.#requests
     const frame = this.#codec.encodeQuestion({ cluster, from: replica, to: peer.replica, request }, name, question)
     const answer = await this.#post(peer.address, name, frame, timeoutMs)
-    try {
-      return this.#codec.decodeAnswer(answer, name, (from, refusal) => {
-        if (from.request !== request || (from.to !== '' && from.to !== replica))
-          throw new UnreachableError('broken', `${peer.address} answered another question`)
-        if (peer.replica === '' || (refusal !== undefined && SAID_BY_STRANGERS.has(refusal))) return
-        if (from.cluster !== cluster || from.from !== peer.replica)
-          throw new UnreachableError('broken', `another node lives at ${peer.address} now`)
-      })
-    } catch (error) {
-      if (error instanceof MalformedMessageError)
-        throw new UnreachableError('broken', `${peer.address} answered ${name} with nonsense: ${error.message}`)
-      throw error
-    }
+    return acceptAnswer(answer, this.#codec, { name, peer, cluster, replica, request })
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,7 @@ import { members } from './members.ts'
 import { put } from './put.ts'
 import { repair } from './repair.ts'
 import { server } from './server.ts'
+import { simulate } from './simulate.ts'
 import { status } from './status.ts'
 import { UNBUILT } from './unbuilt.ts'
 
@@ -33,5 +34,6 @@ export const COMMANDS: readonly Command[] = [
   inspect,
   repair,
   config,
+  simulate,
   ...UNBUILT,
 ]

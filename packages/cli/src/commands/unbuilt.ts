@@ -20,12 +20,6 @@ export const UNBUILT: readonly Command[] = [
   ),
   unbuilt('bench', 'Measure a cluster', 'bench', 'grapevine status'),
   unbuilt('completion', 'Completion for a shell', 'completion bash | zsh | fish', 'grapevine --help'),
-  unbuilt(
-    'simulate',
-    'Run a cluster in virtual time',
-    'simulate [--nodes N] [--seed S] [--scenario FILE]',
-    'grapevine dev',
-  ),
 ]
 
 function unbuilt(name: string, summary: string, usage: string, instead: string): Command {

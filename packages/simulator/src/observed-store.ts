@@ -1,0 +1,45 @@
+import type { Address, CommitBatch, Held, Store, StoredState, StoreView } from '@grapevine/core'
+
+/** The store as it is, and whoever wants to know is told what is on its way to the disk. */
+export class ObservedStore implements Store {
+  readonly #store: Store
+  readonly #onCommit: (batch: CommitBatch) => void
+
+  constructor(store: Store, onCommit: (batch: CommitBatch) => void) {
+    this.#store = store
+    this.#onCommit = onCommit
+  }
+
+  get state(): StoredState {
+    return this.#store.state
+  }
+
+  get wantsCheckpoint(): boolean {
+    return this.#store.wantsCheckpoint
+  }
+
+  read(address: Address): Held {
+    return this.#store.read(address)
+  }
+
+  readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
+    return this.#store.readMany(addresses)
+  }
+
+  view(): StoreView {
+    return this.#store.view()
+  }
+
+  commit(batch: CommitBatch): Promise<void> {
+    this.#onCommit(batch)
+    return this.#store.commit(batch)
+  }
+
+  reopen(): Promise<void> {
+    return this.#store.reopen()
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+}

@@ -1,0 +1,179 @@
+import { audit } from './audit.ts'
+import { allCheckers } from './checkers/all-checkers.ts'
+import type { Checker, HistoryEvent, Violation } from './history/history.ts'
+import { Injector } from './inject.ts'
+import type { Machine } from './machine.ts'
+import type { SimulationPlan } from './plan.ts'
+import { Recorder } from './recorder.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { drawPlan } from './swarm.ts'
+import { Trace } from './trace.ts'
+import { Workload } from './workload.ts'
+import { World } from './world.ts'
+
+export interface SimulationOptions {
+  readonly seed: number
+  /** How many nodes the drawn plan has; 5 unless it is said. */
+  readonly nodes?: number
+  /** How long chaos lasts in the drawn plan. */
+  readonly seconds?: number
+  /** What is to happen. Without it the seed draws one. */
+  readonly plan?: SimulationPlan
+  /** Who judges the run: made anew for each. */
+  readonly checkers?: () => readonly Checker[]
+  /** Ends the run early, by its reason as an error. */
+  readonly signal?: AbortSignal
+}
+
+export interface Statistics {
+  /** True time, from the start to the end of the run. */
+  readonly virtualMs: number
+  readonly events: number
+  readonly frames: number
+  readonly bytes: number
+  readonly applied: number
+  readonly failed: number
+  readonly reads: number
+  readonly starts: number
+  /** From the end of the faults until all agreed; undefined when they never did. */
+  readonly convergedAfterMs: number | undefined
+  readonly faults: Readonly<Record<string, number>>
+}
+
+export interface SimulationResult {
+  readonly seed: number
+  /** With the seed, all it takes to run the same again. */
+  readonly plan: SimulationPlan
+  /** SHA-256 over everything that happened, in order. */
+  readonly traceHash: string
+  readonly violations: readonly Violation[]
+  readonly statistics: Statistics
+  readonly history: readonly HistoryEvent[]
+}
+
+/** P3: within 6 anti-entropy intervals … */
+const CONVERGENCE_INTERVALS = 6
+/** … from when the last node is back: it opens its store, looks for the others, and may have to join anew. */
+const COMING_BACK_MS = 20_000
+/** By when nobody is in doubt any more. */
+const OPINIONS_MS = 30_000
+/** How long we look at the traffic of those who agree. */
+const IDLE_MS = 8_000
+/** Between two looks at the roots while they heal. */
+const LOOK_MS = 500
+
+/**
+ * Runs a cluster in virtual time: chaos, in which faults and clients do what the plan says; healing, without faults and
+ * clients; and an audit of every disk. One number decides everything.
+ */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const { seed, nodes = 5, seconds = 60, checkers = allCheckers } = options
+  const plan = options.plan ?? drawPlan({ seed, nodes, seconds })
+  const random = new SeededRandom(seed)
+  const trace = new Trace()
+  const recorder = new Recorder(trace, checkers())
+  const world = new World({ plan, random: random.stream('world'), trace, recorder, signal: options.signal })
+  const injector = new Injector(world, plan.chaosMs)
+  const workload = new Workload(world, plan.workload, random.stream('workload'))
+
+  recorder.write({ type: 'phase', atMs: 0, phase: 'chaos' })
+  injector.schedule(plan)
+  workload.start()
+  await world.run(plan.chaosMs)
+
+  workload.stop()
+  const { intervalMs, deadlineMs } = deadlineOf(world)
+  // Whoever never came in is not missed, but waited for: a founder waits for every seed (frontier.md R12).
+  const away = new Set(plan.away.filter((name) => world.named(name).every(({ wasMember }) => wasMember)))
+  recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'heal', away: [...away], deadlineMs })
+  injector.mendAll(away)
+  const healingMs = world.nowMs
+  let lookedAtMs = 0
+  await world.run(deadlineMs, () => {
+    if (world.nowMs - lookedAtMs < Math.min(LOOK_MS, intervalMs)) return false
+    lookedAtMs = world.nowMs
+    return doAgree(world, away)
+  })
+  const convergedAfterMs = doAgree(world, away) ? world.nowMs - healingMs : undefined
+  if (convergedAfterMs === undefined)
+    recorder.violation({
+      checker: 'convergence',
+      atMs: world.nowMs,
+      message: `the replicas do not agree ${Math.round((world.nowMs - healingMs) / 1_000)} s after the last fault`,
+    })
+  else await measureIdle(world)
+
+  recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'audit' })
+  audit(world)
+  return {
+    seed,
+    plan,
+    violations: recorder.finish(),
+    traceHash: trace.digest(),
+    history: recorder.events,
+    statistics: {
+      virtualMs: Math.round(world.nowMs),
+      events: world.queue.handled,
+      frames: world.network.frames,
+      bytes: world.network.bytes,
+      applied: workload.applied,
+      failed: workload.failed,
+      reads: workload.reads,
+      starts: world.machines.reduce((sum, { starts }) => sum + starts, 0),
+      convergedAfterMs,
+      faults: Object.fromEntries([...recorder.faults].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    },
+  }
+}
+
+function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {
+  const { antiEntropyIntervalMs, repairBytesPerSecond } = world.settings
+  // Whatever anybody holds may have to be sent to everybody.
+  let bytes = 0
+  for (const { disk } of world.machines) for (const row of disk.rows.values()) bytes += row.length
+  const repairMs = (bytes / repairBytesPerSecond) * 1_000
+  return {
+    intervalMs: antiEntropyIntervalMs,
+    deadlineMs: world.nowMs + COMING_BACK_MS + CONVERGENCE_INTERVALS * antiEntropyIntervalMs + repairMs,
+  }
+}
+
+/** Whether everybody who is meant to be here is a member, and those of each cluster have one root. */
+function doAgree(world: World, away: ReadonlySet<string>): boolean {
+  const roots = new Map<string, string>()
+  for (const { name, cluster, running } of world.machines) {
+    if (away.has(name)) continue
+    const status = running?.replica?.status()
+    if (status === undefined || !status.ready) return false
+    const { root } = status.report
+    if ((roots.get(cluster) ?? root) !== root) return false
+    roots.set(cluster, root)
+  }
+  return true
+}
+
+function hasSuspicions({ running }: Machine): boolean {
+  return running?.replica?.members().some(({ state }) => state === 'suspect') ?? false
+}
+
+/** What is said while there is nothing to say. */
+async function measureIdle(world: World): Promise<void> {
+  const { probe, pullIntervalMs, antiEntropyIntervalMs } = world.settings
+  // Whom somebody still suspects is asked for by all.
+  await world.run(world.nowMs + OPINIONS_MS, () => !world.machines.some(hasSuspicions))
+  // Rounds that began before, and news of who is back, are still on their way.
+  await world.run(world.nowMs + IDLE_MS)
+  const before = world.network.frames
+  const forMs = Math.max(IDLE_MS, antiEntropyIntervalMs)
+  await world.run(world.nowMs + forMs)
+  const nodes = world.machines.filter(({ running }) => running !== undefined).length
+  const perSecond = (world.network.frames - before) / nodes / (forMs / 1_000)
+  // Three probes, a pull, a publication and an exchange, each asked and answered; as much again for bad luck.
+  const questions = 3 / probe.intervalMs + (pullIntervalMs > 0 ? 1 / pullIntervalMs : 0) + 2 / antiEntropyIntervalMs
+  world.recorder.write({
+    type: 'idle',
+    atMs: world.nowMs,
+    framesPerNodeSecond: Math.round(perSecond * 100) / 100,
+    framesPerNodeSecondMax: Math.round(questions * 1_000 * 2 * 2 * 100) / 100,
+  })
+}

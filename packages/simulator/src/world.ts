@@ -1,0 +1,491 @@
+import {
+  bytesOf,
+  etagOf,
+  hexOf,
+  keyOf,
+  partitionOf,
+  PARKED_ENTRIES_MAX,
+  RUMOR_QUEUE_ENTRIES_MAX,
+  StoreError,
+  vectorText,
+  type Entry,
+  type Log,
+  type Measures,
+  type VersionVector,
+  WRITE_QUEUE_ENTRIES_MAX,
+} from '@grapevine/core'
+import { DEFAULT_SETTINGS, FatalError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
+import { openDirectory } from '@grapevine/storage'
+
+import { EventQueue } from './event-queue.ts'
+import { directoryOf, type Machine, type Running } from './machine.ts'
+import { NodeClock } from './node-clock.ts'
+import { ObservedStore } from './observed-store.ts'
+import type { NodePlan, SimulationPlan } from './plan.ts'
+import type { Recorder } from './recorder.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { sha256 } from './sha256.ts'
+import { SimulatedDisk, USUAL_SPEED } from './simulated-disk.ts'
+import { SimulatedNetwork } from './simulated-network.ts'
+import { SimulatedProcess } from './simulated-process.ts'
+import type { Trace } from './trace.ts'
+
+/** All keys of a run are in one bucket: it plays no part in the protocol. */
+export const BUCKET = 'sim'
+/** How long an operator takes to see that a program has ended, and to start it again. */
+const OPERATOR_MS = 2_000
+/** Between two looks at what each node thinks of the others and how much waits in it. */
+const LOOK_MS = 500
+/** What ends a program and is cured by an empty directory and `--rebuild`, as its own message says. */
+const REBUILT_AFTER: ReadonlySet<string> = new Set([
+  'data_missing',
+  'wrong_directory',
+  'evicted',
+  'name_taken',
+  'sponsor_lost',
+])
+
+export interface WorldOptions {
+  readonly plan: SimulationPlan
+  readonly random: SeededRandom
+  readonly trace: Trace
+  readonly recorder: Recorder
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Machines, the network between them, and whoever starts again what has ended. */
+export class World {
+  readonly queue: EventQueue
+  readonly network: SimulatedNetwork
+  readonly machines: readonly Machine[]
+  readonly recorder: Recorder
+  readonly settings: ReplicaSettings
+  readonly #random: SeededRandom
+  readonly #trace: Trace
+  readonly #signal: AbortSignal | undefined
+  #processes = 0
+  #moves = 0
+  #lookedAtMs = 0
+
+  constructor({ plan, random, trace, recorder, signal }: WorldOptions) {
+    this.#signal = signal
+    this.#random = random
+    this.#trace = trace
+    this.recorder = recorder
+    this.settings = { ...DEFAULT_SETTINGS, ...plan.settings }
+    this.queue = new EventQueue(random.stream('order'))
+    this.network = new SimulatedNetwork({
+      queue: this.queue,
+      random: random.stream('network'),
+      hash: sha256,
+      trace,
+      hostAt: (address) => this.#hostAt(address),
+      nameAt: (address) => this.#machineAt(address)?.name,
+      onFault: (fault, detail) => recorder.fault(this.queue.nowMs, fault, detail, fault === 'frame-corruption'),
+      onAccepted: (to, { from, name, bytes }, header) => {
+        const { cluster, replica } = to.answering.identity()
+        recorder.write({
+          type: 'accepted',
+          atMs: this.queue.nowMs,
+          from,
+          to: to.name,
+          name,
+          fromCluster: header.cluster,
+          toCluster: cluster,
+          fromReplica: header.from,
+          toReplica: replica,
+          bytes: bytes.length,
+        })
+      },
+    })
+    const founders = new Set<string>()
+    this.machines = plan.nodes.map((node) => this.#machineOf(node, plan, founders))
+    for (const machine of this.machines) this.queue.at(machine.plan.startsAtMs ?? 0, () => this.start(machine))
+  }
+
+  get nowMs(): number {
+    return this.queue.nowMs
+  }
+
+  /** The machines that a plan means by a name, or by `*`. */
+  named(name: string): readonly Machine[] {
+    return name === '*' ? this.machines : this.machines.filter((machine) => machine.name === name)
+  }
+
+  /** Lets time pass, and looks at the nodes now and then: whenever something has happened, not while nothing does. */
+  async run(untilMs: number, isOver: () => boolean = () => false): Promise<void> {
+    await this.queue.run(untilMs, () => {
+      if (this.nowMs - this.#lookedAtMs < LOOK_MS) return false
+      this.#lookedAtMs = this.nowMs
+      this.#signal?.throwIfAborted()
+      for (const machine of this.machines) this.#look(machine)
+      return isOver()
+    })
+  }
+
+  // What is done to machines.
+
+  start(machine: Machine): void {
+    if (machine.running !== undefined || this.nowMs < machine.downUntilMs) return
+    const process = new SimulatedProcess(this.queue, ++this.#processes)
+    const running: Running = {
+      process,
+      replica: undefined,
+      store: undefined,
+      wasReady: false,
+      opinions: new Map(),
+    }
+    machine.running = running
+    machine.starts++
+    this.#tell(machine, 'started')
+    this.#boot(machine, running).catch((error: unknown) => this.#endedItself(machine, running, error))
+  }
+
+  kill(machine: Machine, what: 'crashed' | 'stopped' = 'crashed'): void {
+    const { running } = machine
+    if (running === undefined) return
+    running.process.kill()
+    machine.running = undefined
+    machine.pending = undefined
+    machine.disk.crash()
+    this.#tell(machine, what)
+  }
+
+  /** Keeps its operator away from it for so long, and then has it started. */
+  keepDown(machine: Machine, forMs: number): void {
+    machine.downUntilMs = this.nowMs + forMs
+    this.queue.after(forMs, () => this.start(machine))
+  }
+
+  /** SIGTERM: it says goodbye, if it can. */
+  async stop(machine: Machine): Promise<void> {
+    const { running } = machine
+    if (running?.replica === undefined || running.process.isFrozen) {
+      this.kill(machine)
+      return
+    }
+    await running.replica.stop()
+    if (machine.running !== running) return
+    this.kill(machine, 'stopped')
+    // Where saying goodbye took longer than the node was to be away.
+    this.start(machine)
+  }
+
+  /** Of one the others have a copy; when all lose theirs, everything begins anew. */
+  wipe(machine: Machine, who: 'one' | 'all'): void {
+    this.kill(machine)
+    // Whoever never held anything is not rebuilt, and a founder still has to found.
+    if (who === 'all') {
+      machine.rebuild = false
+      machine.founds = machine.foundsFirst
+    } else if (machine.disk.exists) {
+      machine.rebuild = true
+      machine.founds = false
+    }
+    machine.wasMember = false
+    machine.disk.wipe()
+    this.#tell(machine, 'wiped')
+  }
+
+  /** Whether nobody else of its cluster has data, so that nobody could give any back. */
+  isLastMember(machine: Machine): boolean {
+    return !this.machines.some(
+      (other) => other !== machine && other.cluster === machine.cluster && other.wasMember && other.disk.exists,
+    )
+  }
+
+  freeze(machine: Machine): void {
+    if (machine.running === undefined || machine.running.process.isFrozen) return
+    machine.running.process.freeze()
+    this.#tell(machine, 'frozen')
+  }
+
+  thaw(machine: Machine): void {
+    if (machine.running?.process.isFrozen !== true) return
+    machine.running.process.thaw()
+    this.#tell(machine, 'thawed')
+  }
+
+  move(machine: Machine): void {
+    machine.address = `${machine.name}-moved-${++this.#moves}:7701`
+  }
+
+  // How it goes on within.
+
+  async #boot(machine: Machine, running: Running): Promise<void> {
+    const { process } = running
+    const store = await openDirectory(directoryOf(machine, process), sha256)
+    const observed = new ObservedStore(store, (batch) => {
+      machine.pending = batch
+    })
+    running.store = observed
+    const identity = (): { cluster: string; replica: string } => replica.identity
+    const replica: RunningReplica = new RunningReplica({
+      store: observed,
+      transport: this.network.transportOf(machine.name, process, identity),
+      clock: machine.clock,
+      timers: process,
+      random: this.#random.stream('process', machine.name, machine.starts),
+      hash: sha256,
+      log: this.#logOf(machine),
+      measures: this.#measuresOf(machine, running),
+      settings: this.settings,
+      self: {
+        name: machine.name,
+        address: machine.address,
+        clientUrl: `http://${machine.name}`,
+        zone: '',
+        version: '0',
+      },
+      seeds: this.#seedsOf(machine),
+      found: machine.founds,
+      rebuild: machine.rebuild,
+      onFatal: (error) => this.#endedItself(machine, running, error),
+    })
+    running.replica = replica
+    replica.start()
+  }
+
+  #hostAt(address: string): ReturnType<ConstructorParameters<typeof SimulatedNetwork>[0]['hostAt']> {
+    const machine = this.#machineAt(address)
+    if (machine?.running?.replica === undefined) return undefined
+    const { replica, process } = machine.running
+    return {
+      name: machine.name,
+      process,
+      answering: {
+        identity: () => replica.identity,
+        log: this.#logOf(machine),
+        judge: (header) => replica.judge(header),
+        answer: (header, name, question) => replica.answer(header, name, question),
+      },
+    }
+  }
+
+  /** Seeds are names, which lead to wherever the machine is now; what nodes tell of each other are places. */
+  #machineAt(address: string): Machine | undefined {
+    return this.machines.find((machine) => machine.address === address || seedOf(machine) === address)
+  }
+
+  /** A program gave up. What its message says is done, by somebody who is not in a hurry. */
+  #endedItself(machine: Machine, running: Running, error: unknown): void {
+    if (machine.running !== running || !running.process.isAlive) return
+    const reason = error instanceof StoreError || error instanceof FatalError ? error.code : 'bug'
+    running.process.kill()
+    machine.running = undefined
+    machine.pending = undefined
+    machine.disk.crash()
+    this.#tell(machine, 'ended-itself', reason)
+    if (reason === 'bug')
+      this.recorder.violation({
+        checker: 'no surprises',
+        atMs: this.nowMs,
+        node: machine.name,
+        message: `${machine.name} ended by ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      })
+    this.queue.after(OPERATOR_MS, () => {
+      if (machine.running !== undefined) return
+      if (reason === 'cluster_exists') machine.founds = false
+      if (REBUILT_AFTER.has(reason)) {
+        machine.disk.wipe()
+        machine.rebuild = true
+        machine.founds = false
+        this.#tell(machine, 'wiped', 'set aside')
+      }
+      this.start(machine)
+    })
+  }
+
+  #seedsOf(machine: Machine): readonly string[] {
+    const { seeds } = machine.plan
+    return this.machines
+      .filter((other) => (seeds === undefined ? other.cluster === machine.cluster : seeds.includes(other.name)))
+      .filter((other) => other !== machine)
+      .map(seedOf)
+  }
+
+  #machineOf(node: NodePlan, plan: SimulationPlan, founders: Set<string>): Machine {
+    const { name, cluster = 'a' } = node
+    const disk = new SimulatedDisk(this.#random.stream('disk', name))
+    disk.speed = { ...USUAL_SPEED, ...plan.disk }
+    const founds = node.founds ?? !founders.has(cluster)
+    founders.add(cluster)
+    const machine: Machine = {
+      name,
+      plan: node,
+      cluster,
+      disk,
+      clock: new NodeClock(() => this.queue.nowMs, {
+        offsetMs: node.clockOffsetMs ?? 0,
+        driftPpm: node.clockDriftPpm ?? 0,
+      }),
+      address: `${name}:7701`,
+      running: undefined,
+      starts: 0,
+      wasMember: false,
+      founds,
+      foundsFirst: founds,
+      rebuild: false,
+      downUntilMs: 0,
+      pending: undefined,
+    }
+    disk.onKept = () => this.#noteKept(machine)
+    return machine
+  }
+
+  // What it writes down.
+
+  #tell(
+    machine: Machine,
+    what: 'started' | 'ready' | 'crashed' | 'stopped' | 'frozen' | 'thawed' | 'wiped' | 'ended-itself',
+    reason?: string,
+  ): void {
+    const identity = machine.running?.replica?.identity
+    this.recorder.write({
+      type: 'process',
+      atMs: this.nowMs,
+      node: machine.name,
+      what,
+      ...(identity !== undefined &&
+        identity.replica !== '' && { cluster: identity.cluster, replica: identity.replica }),
+      ...(reason !== undefined && { reason }),
+    })
+  }
+
+  #noteKept(machine: Machine): void {
+    const { pending } = machine
+    machine.pending = undefined
+    if (pending === undefined) return
+    const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
+    for (const { after, before } of pending.changes) {
+      this.recorder.write({
+        type: 'stored',
+        atMs: this.nowMs,
+        node: machine.name,
+        replica,
+        key: keyOf(after.address),
+        version: etagOf(after.version),
+        dot: [after.dot.writer, after.dot.seq],
+        partition: partitionOf(after.keyHash),
+        state: after.value === undefined ? 'tombstone' : 'value',
+        ...(after.value !== undefined && { value: textOf(after) }),
+        ...(typeof before === 'object' && { before: etagOf(before.version) }),
+      })
+    }
+  }
+
+  #look(machine: Machine): void {
+    const { running } = machine
+    if (running?.replica === undefined || running.process.isFrozen) return
+    const status = running.replica.status()
+    if (status.ready && !running.wasReady) {
+      machine.rebuild = false
+      machine.wasMember = true
+      this.#tell(machine, 'ready')
+    }
+    running.wasReady = status.ready
+    const queues = [
+      ['writes', status.writeQueue],
+      ['parked', status.parked],
+      ['rumors', status.report.hotRumors],
+    ] as const
+    for (const [name, length] of queues)
+      if (length > 0)
+        this.recorder.write({
+          type: 'queue',
+          atMs: this.nowMs,
+          node: machine.name,
+          name,
+          length,
+          lengthMax: QUEUE_MAX[name],
+        })
+    for (const { replica, name, state, isSelf } of running.replica.members()) {
+      if (isSelf || running.opinions.get(replica) === state) continue
+      running.opinions.set(replica, state)
+      // Of two that bear one name, the older one's mark says nothing about the newer one.
+      if (state === 'evicted') continue
+      this.recorder.write({
+        type: 'opinion',
+        atMs: this.nowMs,
+        node: machine.name,
+        of: name,
+        ofReplica: replica,
+        state,
+      })
+    }
+  }
+
+  #logOf(machine: Machine): Log {
+    const { recorder } = this
+    return {
+      info: (event) => this.#trace.note('log', machine.name, event),
+      warn: (event) => this.#trace.note('log', machine.name, event),
+      error: (event, fields = {}) => {
+        this.#trace.note('log', machine.name, event)
+        if (event === 'integrity-fault')
+          recorder.write({
+            type: 'integrity-fault',
+            atMs: this.nowMs,
+            node: machine.name,
+            peer: this.#nameOf(String(fields['peer'])),
+          })
+        if (BUGS.has(event) && !/StoreError|is stopping|Database is not open/.test(String(fields['error'])))
+          recorder.violation({
+            checker: 'no surprises',
+            atMs: this.nowMs,
+            node: machine.name,
+            message: `${machine.name} says ${event}: ${String(fields['error'])}`,
+          })
+      },
+    }
+  }
+
+  #measuresOf(machine: Machine, running: Running): Measures {
+    return {
+      add: (name) => {
+        if (name !== 'antientropy_exchanges') return
+        const [exchange] = running.replica?.exchanges() ?? []
+        if (exchange === undefined) return
+        const { with: peer, result, questions, durationMs } = exchange
+        const startedAtMs = this.nowMs - durationMs
+        this.recorder.write({
+          type: 'exchange',
+          atMs: this.nowMs,
+          node: machine.name,
+          peer,
+          result,
+          questions,
+          startedAtMs,
+        })
+      },
+      observe: () => {},
+    }
+  }
+
+  #nameOf(replica: string): string {
+    const found = this.machines.find(({ running }) => running?.replica?.identity.replica === replica)
+    return found?.name ?? replica
+  }
+}
+
+/** What only a mistake in the program brings into its log. */
+const BUGS: ReadonlySet<string> = new Set(['round-failed', 'question-not-answered', 'commit-not-told'])
+
+const QUEUE_MAX = {
+  writes: WRITE_QUEUE_ENTRIES_MAX,
+  parked: PARKED_ENTRIES_MAX,
+  rumors: RUMOR_QUEUE_ENTRIES_MAX,
+} as const
+
+function seedOf({ name }: Machine): string {
+  return `${name}.seeds:7701`
+}
+
+export function textOf({ value }: Pick<Entry, 'value'>): string {
+  return Buffer.from(value ?? new Uint8Array()).toString('latin1')
+}
+
+/** As two replicas compare them. */
+export function vectorHashOf(vectors: readonly VersionVector[]): string {
+  return hexOf(sha256.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
+}

@@ -1,0 +1,90 @@
+import type { Violation } from '@grapevine/simulator'
+import { fork, type ChildProcess } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+
+export interface SeedJob {
+  readonly seed: number
+  readonly nodes: number
+  readonly seconds: number
+}
+
+export interface SeedResult {
+  readonly seed: number
+  readonly traceHash: string
+  readonly violations: readonly Violation[]
+  /** All it takes to see it again; empty when nothing was found. */
+  readonly report: string
+  readonly convergedAfterMs: number
+}
+
+export interface SeedsOptions {
+  readonly first: number
+  readonly seeds: number
+  readonly nodes: number
+  readonly seconds: number
+  readonly processes?: number
+  readonly onResult?: (result: SeedResult, done: number) => void
+}
+
+export interface SeedsOutcome {
+  readonly runs: number
+  readonly failures: readonly SeedResult[]
+  /** Seeds that ran twice with different traces. */
+  readonly unlike: readonly number[]
+  readonly convergedAfterMsMax: number
+}
+
+/** One seed in a hundred runs twice, in whatever process is free then, and must leave the same trace. */
+const TWICE_EVERY = 100
+
+/** Runs seeds in processes of their own, as many as there are cores. */
+export async function runSeeds(options: SeedsOptions): Promise<SeedsOutcome> {
+  const { first, seeds, nodes, seconds, processes = availableParallelism(), onResult = () => {} } = options
+  const once = Array.from({ length: seeds }, (_, index) => first + index)
+  const twice = once.filter((seed, index) => index === 0 || seed % TWICE_EVERY === 0)
+  const jobs = [...once, ...twice].map((seed): SeedJob => ({ seed, nodes, seconds }))
+  const runs = jobs.length
+  const traces = new Map<number, string>()
+  const failures: SeedResult[] = []
+  const unlike: number[] = []
+  let done = 0
+  let convergedAfterMsMax = 0
+  await inWorkers(Math.min(processes, jobs.length), jobs, (result) => {
+    const { seed, traceHash, violations, convergedAfterMs } = result
+    const before = traces.get(seed)
+    if (before !== undefined && before !== traceHash) unlike.push(seed)
+    if (before === undefined && violations.length > 0) failures.push(result)
+    traces.set(seed, traceHash)
+    convergedAfterMsMax = Math.max(convergedAfterMsMax, convergedAfterMs)
+    onResult(result, ++done)
+  })
+  return { runs, failures, unlike, convergedAfterMsMax }
+}
+
+async function inWorkers(processes: number, jobs: SeedJob[], take: (result: SeedResult) => void): Promise<void> {
+  await Promise.all(
+    Array.from({ length: processes }, async () => {
+      const worker = fork(join(import.meta.dirname, 'seed-worker.ts'), {
+        execArgv: ['--conditions=@grapevine/source', '--disable-warning=ExperimentalWarning'],
+      })
+      try {
+        for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) take(await ask(worker, job))
+      } finally {
+        worker.kill()
+      }
+    }),
+  )
+}
+
+function ask(worker: ChildProcess, job: SeedJob): Promise<SeedResult> {
+  return new Promise((resolve, reject) => {
+    const end = (code: number | null): void => reject(new Error(`the process of seed ${job.seed} ended with ${code}`))
+    worker.once('exit', end)
+    worker.once('message', (result) => {
+      worker.off('exit', end)
+      resolve(result as SeedResult)
+    })
+    worker.send(job)
+  })
+}

@@ -1,0 +1,20 @@
+import { failureReport, simulate } from '@grapevine/simulator'
+import type { SeedJob, SeedResult } from './run-seeds.ts'
+
+/** Runs one seed after the other, as it is told to. */
+process.on('message', ({ seed, nodes, seconds }: SeedJob) => {
+  void run(seed, nodes, seconds).then((result) => process.send?.(result))
+})
+
+async function run(seed: number, nodes: number, seconds: number): Promise<SeedResult> {
+  try {
+    const result = await simulate({ seed, nodes, seconds })
+    const { traceHash, violations, statistics } = result
+    const report = violations.length === 0 ? '' : failureReport(result)
+    return { seed, traceHash, violations, report, convergedAfterMs: statistics.convergedAfterMs ?? 0 }
+  } catch (error) {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const violations = [{ checker: 'the simulator itself', atMs: 0, message }]
+    return { seed, traceHash: '', violations, report: message, convergedAfterMs: 0 }
+  }
+}
