@@ -1,12 +1,15 @@
 import type { Violation } from '@grapevine/simulator'
-import { fork, type ChildProcess } from 'node:child_process'
+import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 export interface SeedJob {
   readonly seed: number
   readonly nodes: number
   readonly seconds: number
+  /** For reports. */
+  readonly commit: string
 }
 
 export interface SeedResult {
@@ -41,9 +44,10 @@ const TWICE_EVERY = 100
 /** Runs seeds in processes of their own, as many as there are cores. */
 export async function runSeeds(options: SeedsOptions): Promise<SeedsOutcome> {
   const { first, seeds, nodes, seconds, processes = availableParallelism(), onResult = () => {} } = options
+  const commit = await currentCommit()
   const once = Array.from({ length: seeds }, (_, index) => first + index)
   const twice = once.filter((seed, index) => index === 0 || seed % TWICE_EVERY === 0)
-  const jobs = [...once, ...twice].map((seed): SeedJob => ({ seed, nodes, seconds }))
+  const jobs = [...once, ...twice].map((seed): SeedJob => ({ seed, nodes, seconds, commit }))
   const runs = jobs.length
   const traces = new Map<number, string>()
   const failures: SeedResult[] = []
@@ -87,4 +91,14 @@ function ask(worker: ChildProcess, job: SeedJob): Promise<SeedResult> {
     })
     worker.send(job)
   })
+}
+
+/** Of the code that runs, as far as anybody knows. */
+async function currentCommit(): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)('git', ['rev-parse', 'HEAD'], { cwd: import.meta.dirname })
+    return stdout.trim()
+  } catch {
+    return 'unknown'
+  }
 }

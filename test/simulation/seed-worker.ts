@@ -2,15 +2,15 @@ import { failureReport, simulate } from '@grapevine/simulator'
 import type { SeedJob, SeedResult } from './run-seeds.ts'
 
 /** Runs one seed after the other, as it is told to. */
-process.on('message', ({ seed, nodes, seconds }: SeedJob) => {
-  void run(seed, nodes, seconds).then((result) => process.send?.(result))
+process.on('message', ({ seed, nodes, seconds, commit }: SeedJob) => {
+  void run(seed, nodes, seconds, commit).then((result) => process.send?.(result))
 })
 
-async function run(seed: number, nodes: number, seconds: number): Promise<SeedResult> {
+async function run(seed: number, nodes: number, seconds: number, commit: string): Promise<SeedResult> {
   try {
     const result = await simulate({ seed, nodes, seconds })
     const { traceHash, violations, statistics } = result
-    const report = violations.length === 0 ? '' : failureReport(result)
+    const report = violations.length === 0 ? '' : failureReport(result, `commit ${commit}`)
     return { seed, traceHash, violations, report, convergedAfterMs: statistics.convergedAfterMs ?? 0 }
   } catch (error) {
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -185,8 +185,9 @@ describe('a failing run', () => {
 
   it('says all it takes to see it again', async () => {
     const result = await simulate({ seed: 1, plan, checkers: dislikesCrashes })
-    const report = failureReport(result)
+    const report = failureReport(result, 'commit abc')
     expect(report).toContain('seed 1')
+    expect(report).toContain('commit abc')
     expect(report).toContain('n2 crashed')
     expect(report).toMatch(/n1 +n2 +n3\n/)
     expect(report).toMatch(/holds [0-9a-f-]+/)

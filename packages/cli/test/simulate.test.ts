@@ -1,5 +1,5 @@
 import { runCommandLine } from '@grapevine/cli'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -28,8 +28,15 @@ const QUIET = { nodes: 2, chaosMs: 6_000, workload: { keys: 500, hotShare: 0, cl
 describe('simulate', { timeout: 60_000 }, () => {
   it('says what was done to the cluster and that it held, and the same seed is the same run', async () => {
     const file = await scenario({ ...QUIET, faults: [{ atMs: 4_000, kind: 'crash', node: 'n2', forMs: 500 }] })
-    const { code, out } = await run('--seed', '1', '--scenario', file)
+    const history = join(directory, 'history.jsonl')
+    const { code, out } = await run('--seed', '1', '--scenario', file, '--history', history)
     expect(code).toBe(0)
+    const events = (await readFile(history, 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string })
+    expect(events[0]).toMatchObject({ type: 'phase', phase: 'chaos' })
+    expect(events.filter(({ type }) => type === 'contents')).toHaveLength(2)
     expect(out).toContain('Everything held.')
     expect(out).toMatch(/crash +1/)
     const json = JSON.parse((await run('--seed', '1', '--scenario', file, '-o', 'json')).out) as { traceHash: string }

@@ -1,3 +1,4 @@
+import type { HistoryEvent } from './history/history.ts'
 import type { SimulationResult } from './simulate.ts'
 import { spaceTimeDiagram } from './space-time.ts'
 
@@ -5,15 +6,22 @@ const LAST_EVENTS = 30
 const VIOLATIONS_SHOWN_MAX = 20
 const LINE_CHARACTERS_MAX = 240
 
-/** All that somebody needs who has to find out why: what was wrong, what happened, and how to see it again. */
-export function failureReport({ seed, plan, traceHash, violations, history }: SimulationResult): string {
+/** What there is so much of that it would hide the rest. */
+const NOISE: ReadonlySet<HistoryEvent['type']> = new Set(['accepted', 'queue'])
+
+/**
+ * All that somebody needs who has to find out why: what was wrong, what happened, and how to see it again.
+ * @param software which code ran: its version, or its commit.
+ */
+export function failureReport(result: SimulationResult, software: string): string {
+  const { seed, plan, traceHash, violations, history } = result
   const [first] = violations
   if (first === undefined) return `seed ${seed}: nothing was found wrong (trace ${traceHash})`
   const key = violations.find((violation) => violation.key !== undefined)?.key
-  const until = history.filter(({ atMs }) => atMs <= first.atMs).slice(-LAST_EVENTS)
+  const until = history.filter(({ atMs, type }) => atMs <= first.atMs && !NOISE.has(type)).slice(-LAST_EVENTS)
   const rest = violations.length - VIOLATIONS_SHOWN_MAX
   return [
-    `seed ${seed}, trace ${traceHash}`,
+    `seed ${seed}, trace ${traceHash}, ${software}`,
     '',
     `What is wrong (${violations.length}):`,
     ...violations

@@ -18,6 +18,7 @@ import { DEFAULT_SETTINGS, FatalError, RunningReplica, type ReplicaSettings } fr
 import { openDirectory } from '@grapevine/storage'
 
 import { EventQueue } from './event-queue.ts'
+import type { HistoryEvent } from './history/history.ts'
 import { directoryOf, type Machine, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
@@ -26,7 +27,7 @@ import type { Recorder } from './recorder.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { sha256 } from './sha256.ts'
 import { SimulatedDisk, USUAL_SPEED } from './simulated-disk.ts'
-import { SimulatedNetwork } from './simulated-network.ts'
+import { SimulatedNetwork, type Host } from './simulated-network.ts'
 import { SimulatedProcess } from './simulated-process.ts'
 import type { Trace } from './trace.ts'
 
@@ -44,6 +45,8 @@ const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'name_taken',
   'sponsor_lost',
 ])
+
+type ProcessEvent = Extract<HistoryEvent, { type: 'process' }>
 
 export interface WorldOptions {
   readonly plan: SimulationPlan
@@ -246,7 +249,7 @@ export class World {
     replica.start()
   }
 
-  #hostAt(address: string): ReturnType<ConstructorParameters<typeof SimulatedNetwork>[0]['hostAt']> {
+  #hostAt(address: string): Host | undefined {
     const machine = this.#machineAt(address)
     if (machine?.running?.replica === undefined) return undefined
     const { replica, process } = machine.running
@@ -335,11 +338,7 @@ export class World {
 
   // What it writes down.
 
-  #tell(
-    machine: Machine,
-    what: 'started' | 'ready' | 'crashed' | 'stopped' | 'frozen' | 'thawed' | 'wiped' | 'ended-itself',
-    reason?: string,
-  ): void {
+  #tell(machine: Machine, what: ProcessEvent['what'], reason?: string): void {
     const identity = machine.running?.replica?.identity
     this.recorder.write({
       type: 'process',

@@ -1,6 +1,6 @@
 import type { SimulationPlan, SimulationResult } from '@grapevine/simulator'
 import { randomInt } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import type { Call, Command } from '../command.ts'
 import { CommandError, EXIT } from '../exit-code.ts'
 import { countText, plural, spanText } from '../output/numbers.ts'
@@ -9,6 +9,7 @@ import type { Style } from '../output/style.ts'
 import { tableLines, type Column } from '../output/table.ts'
 import { loadSimulator } from '../simulator-module.ts'
 import { UsageError } from '../usage-error.ts'
+import { softwareVersion } from '../version.ts'
 
 const SEED_MAX = 2 ** 47
 const NODES_MAX = 64
@@ -17,7 +18,7 @@ const SECONDS_MAX = 3_600
 export const simulate: Command = {
   name: 'simulate',
   summary: 'Run a cluster in virtual time, with faults that a seed draws',
-  usage: 'simulate [--nodes N] [--seed S] [--seconds T] [--scenario FILE] [--minimise]',
+  usage: 'simulate [--nodes N] [--seed S] [--seconds T] [--scenario FILE] [--history FILE] [--minimise]',
   details:
     'One seed decides time, loss, order, disks, crashes and clocks, so the same seed is the same run, anywhere. Exits 6\nwhen anything was found wrong, and then says all it takes to see it again. The format of scenarios is in\ndocs/simulator.md.',
   flags: {
@@ -25,6 +26,7 @@ export const simulate: Command = {
     seed: { type: 'string', value: 'S', help: 'Which run (one that nobody has seen)' },
     seconds: { type: 'string', value: 'T', help: 'Virtual seconds of faults, before all heals (60)' },
     scenario: { type: 'string', value: 'FILE', help: 'What is to happen, instead of what the seed draws' },
+    history: { type: 'string', value: 'FILE', help: 'Write all that happened there, as JSON lines' },
     minimise: { type: 'boolean', help: 'When something is wrong, look for less that still shows it' },
   },
   examples: ['grapevine simulate', 'grapevine simulate --nodes 5 --seed 42 -o json'],
@@ -46,9 +48,11 @@ export const simulate: Command = {
     const first = await run(options)
     const isWrong = first.violations.length > 0
     const result = isWrong && call.flags.has('minimise') ? (await minimise(options)).result : first
-    const { seed, traceHash, violations } = result
+    const { seed, traceHash, violations, history } = result
+    const file = call.flags.text('history')
+    if (file !== undefined) await writeFile(file, history.map((event) => `${JSON.stringify(event)}\n`).join(''))
     await printDocument(call, { seed, traceHash, violations }, (style) => simulationText(result, style))
-    if (isWrong) await tell(call, `\n${failureReport(result)}`)
+    if (isWrong) await tell(call, `\n${failureReport(result, `grapevine ${softwareVersion()}`)}`)
     return isWrong ? EXIT.divergence : EXIT.good
   },
 }
