@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { EAGER_PUSH_REPLICAS_MAX, hopLimit, pullDelayMs, rumorTargets } from '../../src/index.ts'
+import { EAGER_PUSH_REPLICAS_MAX, hopLimit, pullDelayMs, rumorReach, rumorTargets } from '../../src/index.ts'
 import { seededRandom } from './seeded-random.ts'
 
 const anySeed = fc.nat()
@@ -24,6 +24,15 @@ describe('whom a fresh entry goes to', () => {
       expect(new Set(plan.targets).size).toBe(4)
       expect(live).toEqual(expect.arrayContaining([...plan.targets]))
       expect(plan.hops).toBe((hops ?? hopLimit(count + 1)) - 1)
+    })
+    fc.assert(law)
+  })
+
+  it('is as many as the reach says, which knows no names', () => {
+    const anyHops = fc.option(fc.nat(9), { nil: undefined })
+    const law = fc.property(anySeed, fc.nat(256), anyHops, (seed, count, hops) => {
+      const { targets, hops: left } = rumorTargets({ live: peers(count), hops, random: seededRandom(seed) })
+      expect(rumorReach(count, hops)).toEqual({ peers: targets.length, hops: left })
     })
     fc.assert(law)
   })
