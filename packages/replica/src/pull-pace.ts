@@ -22,8 +22,8 @@ export interface PullPaceContext {
 
 /** When to pull, and from whom: at random, or from the one whose question showed that something may be missing here. */
 export class PullPace {
-  /** Called when the next pull is due sooner than was planned. */
-  onHaste: () => void = () => {}
+  /** Called when there is somebody to pull from, sooner than was planned. */
+  onCall: () => void = () => {}
   readonly #context: PullPaceContext
   #caller: { readonly replica: ReplicaId; readonly untilMs: number } | undefined
   /** When we last asked whom; older than {@link HOT_MS} is as good as never. */
@@ -50,7 +50,7 @@ export class PullPace {
     const sinceAskedMs = nowMs - (this.#askedMs.get(replica) ?? Number.NEGATIVE_INFINITY)
     if (!pullsBack({ liveReplicas: livePeers().length, sinceNewsMs: intake.sinceNewsMs, sinceAskedMs })) return
     this.#caller = { replica, untilMs: nowMs + HOT_MS }
-    this.onHaste()
+    this.onCall()
   }
 
   /** Whom to pull from now; `undefined` when nobody is there. */

@@ -111,7 +111,17 @@ export class Upkeep {
       () => pace.delayMs(),
       () => this.#pull(),
     )
-    pace.onHaste = hasten
+    let isPullingBack = false
+    pace.onCall = () => {
+      if (hasten() || isPullingBack) return
+      // A silent peer may hold the pull that is under way for seconds, and would hold this one as well.
+      isPullingBack = true
+      rounds.run(
+        'pull-back',
+        () => this.#pull(),
+        () => (isPullingBack = false),
+      )
+    }
     intake.onNews = (quietMs) => {
       if (pace.delayMs() < options.settings.pullIntervalMs) hasten()
       if (isPaused('anti-entropy')) return
