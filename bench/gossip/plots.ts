@@ -60,14 +60,15 @@ function traffic({ tables, product }: DemersResult): string {
       ...tables.map(({ name, measured }, colour): Series => ({
         name,
         colour,
-        drawn: 'line',
+        // Those of push lie on one line, e to the power of −m.
+        drawn: colour === 1 ? 'dashes' : 'line',
         points: measured.map((row) => [row.traffic, row.residue]),
       })),
       {
         name: 'the product: none missed, so below the axis',
         colour: 3,
         drawn: 'dots',
-        points: [quiet, busy].map(({ payloads, incomplete, runs }) => [payloads, incomplete / runs]),
+        points: [quiet, busy].map(({ payloads, unreached }) => [payloads, unreached.at(-1) ?? 1]),
       },
     ],
   })
