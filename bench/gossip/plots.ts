@@ -8,7 +8,7 @@ export function plotsOf(results: GossipResults): ReadonlyMap<string, string> {
     ['residue.svg', residue(results['b2-demers'])],
     ['traffic.svg', traffic(results['b2-demers'])],
     ['spread.svg', spreading('One write among 26,000 nodes', results['b1-spread'])],
-    ['loss.svg', spreading('The same with 5 % loss and 10 % crashed', results['b4-loss'])],
+    ['loss.svg', spreading('26,000 nodes, 5 % loss, 10 % crashed', results['b4-loss'])],
     ['detector.svg', detector(results['b13-detector'])],
   ])
 }
