@@ -3,6 +3,7 @@
 //   node bench/run.ts NAME [FLAG ...]     b10-put, b10 or put
 //   node bench/run.ts all [FLAG ...]      all of them, then the report
 //   node bench/run.ts report              bench/RESULTS.md from what was measured last
+//   node bench/run.ts gossip              docs/gossip.md, its tables and plots, likewise
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { findScenario, SCENARIOS } from './harness/scenarios.ts'
@@ -10,7 +11,7 @@ import { findScenario, SCENARIOS } from './harness/scenarios.ts'
 process.exitCode = main(process.argv.slice(2))
 
 function main([name = '', ...flags]: readonly string[]): number {
-  if (name === 'report') return runFile('report', flags)
+  if (name === 'report' || name === 'gossip') return runFile(name, flags)
   if (name === 'all') {
     for (const scenario of SCENARIOS) {
       const status = runFile(scenario, flags)
@@ -20,7 +21,7 @@ function main([name = '', ...flags]: readonly string[]): number {
   }
   const scenario = findScenario(name)
   if (scenario !== undefined) return runFile(scenario, flags)
-  process.stderr.write(`pnpm bench NAME [--help], where NAME is one of ${SCENARIOS.join(', ')}, all, report\n`)
+  process.stderr.write(`pnpm bench NAME [--help], where NAME is one of ${SCENARIOS.join(', ')}, all, report, gossip\n`)
   return 2
 }
 

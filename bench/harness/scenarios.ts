@@ -1,5 +1,17 @@
 /** In the order in which they run and are reported. The name is that of the file. */
-export const SCENARIOS = ['b9-tree', 'b10-put', 'b11-get', 'b12-batch', 'b16-visibility', 'b17-memory'] as const
+export const SCENARIOS = [
+  'b1-spread',
+  'b2-demers',
+  'b3-million',
+  'b4-loss',
+  'b9-tree',
+  'b10-put',
+  'b11-get',
+  'b12-batch',
+  'b13-detector',
+  'b16-visibility',
+  'b17-memory',
+] as const
 
 export type ScenarioName = (typeof SCENARIOS)[number]
 

@@ -20,6 +20,7 @@ import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
 import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
+import type { PullPace } from './pull-pace.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 
 /** Who asks whom, as the frame says. */
@@ -66,6 +67,7 @@ export interface AnswerContext {
   readonly intake: Intake
   readonly rumors: RumorMonger
   readonly detector: FailureDetector
+  readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
   readonly timers: Timers
   readonly measures: Measures
@@ -112,11 +114,12 @@ export function answerers(context: AnswerContext): Answerers {
       return { takesRumors: !context.isPaused('rumors') }
     },
     'hot-rumors': () => ({ entries: context.rumors.hotEntries() }),
-    'vector-hash': async ({ vector, roster }) => {
+    'vector-hash': async ({ vector, roster }, from) => {
       const sameRoster = roster === state().rosterHash()
       if (vector === state().vectorHash()) await freshTree(state(), timers)
       // Vector and root are of one moment: the vector is compared again in the turn in which the root is read.
       if (vector === state().vectorHash()) return { sameRoster, partitions: [], root: state().tree.root() }
+      context.pace.calledBy(from)
       return { sameRoster, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
     'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),

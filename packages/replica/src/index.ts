@@ -1,5 +1,6 @@
 export type { QuestionHeader } from './answer.ts'
 export * from './fatal-error.ts'
+export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export * from './replica.ts'
 export * from './replica-options.ts'
 export * from './running-replica.ts'

@@ -64,8 +64,8 @@ export class Intake {
     return this.#context.clock.monotonicMs() - this.#lastNewsMs
   }
 
-  /** Called when something was news after a quiet time. */
-  onNews: () => void = () => {}
+  /** Called when something was news after a quiet time, and with how long that was. */
+  onNews: (quietMs: number) => void = () => {}
 
   get parked(): number {
     return this.#parked.size
@@ -99,9 +99,9 @@ export class Intake {
   }
 
   #noteNews(): void {
-    const wasQuiet = this.sinceNewsMs > HOT_MS
+    const quietMs = this.sinceNewsMs
     this.#lastNewsMs = this.#context.clock.monotonicMs()
-    if (wasQuiet) this.onNews()
+    if (quietMs > HOT_MS) this.onNews(quietMs)
   }
 
   #commit(

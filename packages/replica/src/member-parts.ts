@@ -23,6 +23,7 @@ import type { ChangeMembership } from './membership-change.ts'
 import { Owners } from './owners.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
+import { PullPace } from './pull-pace.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 
 /** What a replica has once it knows who it is. */
@@ -30,6 +31,7 @@ export interface MemberParts {
   readonly ask: AskMember
   readonly detector: FailureDetector
   readonly rumors: RumorMonger
+  readonly pace: PullPace
   readonly owners: Owners
   readonly answerers: Answerers
   /** Exchanges publications with one member. */
@@ -120,6 +122,14 @@ export function assembleMember(context: MemberContext): MemberParts {
           takeIn: (entries, from) => intake.takeIn({ entries, source: 'rumor', from }),
         })
 
+  const pace = new PullPace({
+    livePeers: () => detector.livePeers(),
+    intake,
+    clock,
+    random,
+    idleMs: settings.pullIntervalMs,
+  })
+
   function refuseToGoOn(): void {
     options.onFatal(evictedError(identity))
   }
@@ -146,6 +156,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     ask,
     detector,
     rumors,
+    pace,
     owners,
     publishTo,
     publishToAll: async () => {
@@ -157,6 +168,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       store,
       intake,
       detector,
+      pace,
       clock,
       timers,
       measures,

@@ -1,7 +1,9 @@
 import {
   PARTITIONS,
   PEER_FRAME_BYTES_MAX,
+  type Answer,
   type Partition,
+  type Question,
   type ReplicaId,
   type Timers,
   type VectorRows,
@@ -39,9 +41,8 @@ const ANSWERS_PER_ROUND_MAX = 1_024
 
 /** Learns from one member what was missed: 16 bytes when nothing was, else exactly the missed entries. */
 export async function pullRound(peer: ReplicaId, context: PullContext): Promise<PullResult> {
-  const { ask, state } = context
-  const mine = { vector: state().vectorHash(), roster: state().rosterHash() }
-  const answer = await ask(peer, 'vector-hash', mine)
+  const { state } = context
+  const { mine, answer } = await compareVectors(peer, context)
   if (!answer.sameRoster) await context.publishTo(peer)
   if (answer.partitions.length === 0) {
     const isSameMoment = state().vectorHash() === mine.vector
@@ -51,6 +52,15 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
   const { entries } = await pullPartitions(peer, differing, 'pull', context)
   return { entries, rootsDiffer: false }
+}
+
+/** The 16 bytes, which show both sides whether they have seen the same. */
+export async function compareVectors(
+  peer: ReplicaId,
+  { ask, state }: Pick<PullContext, 'ask' | 'state'>,
+): Promise<{ mine: Question<'vector-hash'>; answer: Answer<'vector-hash'> }> {
+  const mine = { vector: state().vectorHash(), roster: state().rosterHash() }
+  return { mine, answer: await ask(peer, 'vector-hash', mine) }
 }
 
 /**

@@ -24,9 +24,10 @@ export class Rounds {
 
   /**
    * Runs `round` each `intervalMs()` ± 20 %, the first time after one interval. Calling what it returns takes a
-   * shorter interval into account at once, instead of after the next round.
+   * shorter interval into account at once, instead of after the next round; it tells whether it could, which it cannot
+   * while a round is under way.
    */
-  every(name: string, intervalMs: () => number, round: () => Promise<void>): () => void {
+  every(name: string, intervalMs: () => number, round: () => Promise<void>): () => boolean {
     const { timers, random } = this.#context
     let waiting: Timer | undefined
     const schedule = (): void => {
@@ -42,10 +43,11 @@ export class Rounds {
     }
     schedule()
     return () => {
-      if (waiting === undefined) return
+      if (waiting === undefined) return false
       waiting.cancel()
       this.#timers.delete(waiting)
       schedule()
+      return true
     }
   }
 

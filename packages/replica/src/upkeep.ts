@@ -1,10 +1,10 @@
-import { pullDelayMs, type ReplicaId } from '@grapevine/core'
+import type { ReplicaId } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import { hello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
-import { pullRound, type PullContext } from './pull-round.ts'
+import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import type { Rounds } from './rounds.ts'
@@ -61,7 +61,7 @@ export class Upkeep {
     const { member, options, rounds } = this.#context
     const { antiEntropyIntervalMs, pullIntervalMs } = options.settings
     member.rumors.start()
-    if (pullIntervalMs > 0) this.#startPulls(pullIntervalMs)
+    if (pullIntervalMs > 0) this.#startPulls()
     rounds.every(
       'anti-entropy',
       () => antiEntropyIntervalMs,
@@ -103,26 +103,47 @@ export class Upkeep {
   }
 
   /** In a large cluster pulls carry a rumor to its end, and so are quick while anything is fresh. */
-  #startPulls(idleMs: number): void {
-    const { member, intake, rounds } = this.#context
-    const intervalMs = (): number =>
-      pullDelayMs({
-        liveReplicas: member.detector.livePeers().length,
-        sinceNewsMs: intake.sinceNewsMs,
-        idleMs,
-      })
-    const hasten = rounds.every('pull', intervalMs, () => this.#pull())
-    intake.onNews = () => {
-      if (intervalMs() < idleMs) hasten()
+  #startPulls(): void {
+    const { member, intake, rounds, options, isPaused } = this.#context
+    const { pace } = member
+    const hasten = rounds.every(
+      'pull',
+      () => pace.delayMs(),
+      () => this.#pull(),
+    )
+    let isPullingBack = false
+    pace.onCall = () => {
+      if (hasten() || isPullingBack) return
+      // A silent peer may hold the pull that is under way for seconds, and would hold this one as well.
+      isPullingBack = true
+      rounds.run(
+        'pull-back',
+        () => this.#pull(),
+        () => (isPullingBack = false),
+      )
+    }
+    intake.onNews = (quietMs) => {
+      if (pace.delayMs() < options.settings.pullIntervalMs) hasten()
+      if (isPaused('anti-entropy')) return
+      for (const peer of pace.peersToWake(quietMs)) rounds.run('wake', () => this.#wake(peer))
     }
   }
 
+  /** Shows one peer what we have seen; whether that is more than it has seen is for itself to find out. */
+  async #wake(peer: ReplicaId): Promise<void> {
+    const { pulling, member } = this.#context
+    member.pace.asks(peer)
+    await compareVectors(peer, pulling)
+  }
+
   async #pull(): Promise<void> {
-    const { options, pulling, isPaused, exchange } = this.#context
-    const peer = this.randomPeer()
+    const { options, member, pulling, isPaused, exchange } = this.#context
+    const peer = member.pace.nextPeer()
     if (peer === undefined || isPaused('anti-entropy')) return
     const { measures, log } = options
+    member.pace.asks(peer)
     const { entries, rootsDiffer } = await pullRound(peer, pulling)
+    member.pace.answered(peer)
     measures.add('pull_entries', entries)
     if (!rootsDiffer) return
     measures.add('integrity_faults')

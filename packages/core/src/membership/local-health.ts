@@ -28,7 +28,13 @@ const DELTAS: Readonly<Record<HealthSign, number>> = {
  * give others before we believe that the silence is theirs. 0 is well.
  */
 export class LocalHealth {
+  readonly #scoreMax: number
   #score = 0
+
+  /** @param scoreMax 0 where local health is to play no part. */
+  constructor(scoreMax: number = LOCAL_HEALTH_MAX) {
+    this.#scoreMax = scoreMax
+  }
 
   get score(): number {
     return this.#score
@@ -40,6 +46,6 @@ export class LocalHealth {
   }
 
   note(sign: HealthSign): void {
-    this.#score = Math.min(Math.max(this.#score + DELTAS[sign], 0), LOCAL_HEALTH_MAX)
+    this.#score = Math.min(Math.max(this.#score + DELTAS[sign], 0), this.#scoreMax)
   }
 }

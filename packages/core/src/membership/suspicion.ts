@@ -36,19 +36,23 @@ export class Suspicion {
   readonly #accusers: Set<ReplicaId>
   readonly #members: number
   readonly #intervalMs: number
+  readonly #awaitsOthers: boolean
   #startMs: number
   #notBeforeMs = 0
 
-  constructor(accuser: ReplicaId, startMs: number, members: number, intervalMs: number) {
+  /** @param awaitsOthers whether to wait longer while nobody else agrees; SWIM before Lifeguard did not. */
+  constructor(accuser: ReplicaId, startMs: number, members: number, intervalMs: number, awaitsOthers = true) {
     this.#accusers = new Set([accuser])
     this.#startMs = startMs
     this.#members = members
     this.#intervalMs = intervalMs
+    this.#awaitsOthers = awaitsOthers
   }
 
   /** When the suspect is to be declared dead. */
   get deadlineMs(): number {
-    const timeoutMs = suspicionTimeoutMs(this.#members, this.#intervalMs, this.#accusers.size - 1)
+    const confirmations = this.#awaitsOthers ? this.#accusers.size - 1 : CONFIRMATIONS_MAX
+    const timeoutMs = suspicionTimeoutMs(this.#members, this.#intervalMs, confirmations)
     return Math.max(this.#startMs + timeoutMs, this.#notBeforeMs)
   }
 

@@ -1,5 +1,6 @@
 import {
   Contacts,
+  LOCAL_HEALTH_MAX,
   LocalHealth,
   ProbeOrder,
   sample,
@@ -64,6 +65,11 @@ export interface FailureDetectorOptions {
   readonly log: Log
   readonly probe: ProbeOptions
   readonly onChange: (event: MemberEvent) => void
+  /**
+   * Whether to do what Lifeguard adds to SWIM: local health, noticing one's own sleep, telling a suspect first, heeding
+   * signs of life, and suspicions that others' agreement shortens. Always, but for measuring what it is worth.
+   */
+  readonly lifeguard?: boolean
 }
 
 /**
@@ -74,7 +80,7 @@ export class FailureDetector {
   readonly #options: FailureDetectorOptions
   readonly #opinions: Opinions
   readonly #contacts = new Contacts()
-  readonly #health = new LocalHealth()
+  readonly #health: LocalHealth
   readonly #order: ProbeOrder
   readonly #sleep: SleepDetector
   readonly #probeContext: ProbeContext
@@ -91,11 +97,12 @@ export class FailureDetector {
   #sleptAtMs: number = Number.NEGATIVE_INFINITY
 
   constructor(options: FailureDetectorOptions) {
-    const { probe, random } = options
+    const { probe, random, lifeguard = true } = options
     this.#options = options
-    this.#opinions = new Opinions({ ...options, health: this.#health, probeIntervalMs: probe.intervalMs })
+    this.#health = new LocalHealth(lifeguard ? LOCAL_HEALTH_MAX : 0)
+    this.#opinions = new Opinions({ ...options, lifeguard, health: this.#health, probeIntervalMs: probe.intervalMs })
     this.#order = new ProbeOrder(random)
-    this.#sleep = new SleepDetector(probe.timeoutMs)
+    this.#sleep = new SleepDetector(lifeguard ? probe.timeoutMs : Number.POSITIVE_INFINITY)
     this.#probeContext = {
       ask: options.ask,
       clock: options.clock,

@@ -25,6 +25,8 @@ export interface OpinionsContext {
   /** Decided by the roster, never here (frontier.md R14). */
   readonly isMember: (replica: ReplicaId) => boolean
   readonly onChange: (event: MemberEvent) => void
+  /** See {@link FailureDetectorOptions.lifeguard}. */
+  readonly lifeguard: boolean
 }
 
 /** What we think of the members, how long they have been suspected, and what we still have to tell of it. */
@@ -71,8 +73,8 @@ export class Opinions {
 
   /** Who speaks to us is not dead yet, whatever it failed to answer; perhaps it has not heard what we think. */
   sawLife(replica: ReplicaId): void {
-    const { clock, probeIntervalMs } = this.#context
-    this.#suspicions.get(replica)?.holdUntil(clock.monotonicMs() + probeIntervalMs)
+    const { clock, probeIntervalMs, lifeguard } = this.#context
+    if (lifeguard) this.#suspicions.get(replica)?.holdUntil(clock.monotonicMs() + probeIntervalMs)
   }
 
   /** We slept for so long: suspects get the time back, since we could not have heard them. */
@@ -100,7 +102,7 @@ export class Opinions {
     const receiver = this.list.get(replica)
     const accusation = receiver?.state === 'alive' ? undefined : receiver
     const subject = about === undefined || about === replica ? undefined : this.list.get(about)
-    const must = [accusation, subject].filter((update) => update !== undefined)
+    const must = (this.#context.lifeguard ? [accusation, subject] : []).filter((update) => update !== undefined)
     return this.#news.take(UPDATES_PER_MESSAGE_MAX, this.#liveCount(), must)
   }
 
@@ -124,14 +126,15 @@ export class Opinions {
   }
 
   #tell(event: MemberEvent, by: ReplicaId): void {
-    const { clock, health, measures, log, probeIntervalMs, onChange } = this.#context
+    const { clock, health, measures, log, probeIntervalMs, onChange, lifeguard } = this.#context
     const { kind, member, before } = event
     const { replica, name, state, incarnation } = member
     const wasOurs = this.#suspicions.get(replica)?.isAccusedBy(this.list.self.replica) ?? false
     if (wasOurs && state === 'alive') measures.add('false_suspicions')
     if (kind === 'refute') health.note('refuted')
     if (state === 'suspect') {
-      this.#suspicions.set(replica, new Suspicion(by, clock.monotonicMs(), this.#liveCount(), probeIntervalMs))
+      const suspicion = new Suspicion(by, clock.monotonicMs(), this.#liveCount(), probeIntervalMs, lifeguard)
+      this.#suspicions.set(replica, suspicion)
     } else this.#suspicions.delete(replica)
     this.#news.offer(member)
     log.info('member', { kind, replica, name, state, was: before?.state, incarnation })

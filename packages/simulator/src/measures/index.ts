@@ -1,0 +1,6 @@
+export * from './demers-table.ts'
+export * from './demers-tables.ts'
+export * from './detector-run.ts'
+export * from './plain-push.ts'
+export * from './spread.ts'
+export * from './spread-summary.ts'
