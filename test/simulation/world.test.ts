@@ -148,6 +148,26 @@ describe('a fault', () => {
   })
 })
 
+it('parks what a clock stamped that leaped by an hour, and takes it in when its time has come', async () => {
+  const hourMs = 3_600_000
+  const result = await run({
+    chaosMs: hourMs + 40_000,
+    workload: { clients: 0, operations: [{ atMs: 10_000, node: 'n2', action: 'put', key: 'future' }] },
+    faults: [
+      { atMs: 8_000, kind: 'clock-step', node: 'n2', byMs: hourMs },
+      { atMs: 25_000, kind: 'clock-step', node: 'n2', byMs: -hourMs },
+      { atMs: 30_000, kind: 'freeze', node: '*', forMs: hourMs },
+    ],
+  })
+  expect(result.violations).toEqual([])
+  const stored = result.history.filter((event) => event.type === 'stored')
+  expect(stored.map(({ node, atMs }) => [node, atMs > hourMs])).toEqual([
+    ['n2', false],
+    ['n1', true],
+    ['n3', true],
+  ])
+})
+
 /** Takes offence at any crash of one node. */
 function dislikesCrashes(): readonly Checker[] {
   const violations: { checker: string; atMs: number; message: string; key: string }[] = []

@@ -428,7 +428,7 @@ export class World {
             node: machine.name,
             peer: this.#nameOf(String(fields['peer'])),
           })
-        if (BUGS.has(event) && !/StoreError|is stopping|Database is not open/.test(String(fields['error'])))
+        if (BUGS.has(event) && !/StoreError|is stopping/.test(String(fields['error'])))
           recorder.violation({
             checker: 'no surprises',
             atMs: this.nowMs,

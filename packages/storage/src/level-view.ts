@@ -1,5 +1,6 @@
 import {
   leafOf,
+  StoreError,
   type Address,
   type CorruptRow,
   type Digest,
@@ -18,7 +19,7 @@ import {
 import type { AbstractSnapshot } from 'abstract-level'
 import { addressOfEntryRow, dotOfRow, dotRow, entryRow, hashRow, hlcOfPurgeRow, rowsOf } from './key-layout.ts'
 import type { Database } from './level-store.ts'
-import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
+import { heldIn, messageOf, readEntries, readEntry, type Reading } from './read-rows.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
@@ -46,7 +47,7 @@ export class LevelView implements StoreView {
   }
 
   async readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]> {
-    const names = await this.#db.getMany(keyHashes.map(hashRow), this.#reading())
+    const names = await orStoreError(() => this.#db.getMany(keyHashes.map(hashRow), this.#reading()))
     const addresses = names.map((name) => name?.toString('latin1'))
     const held = await this.readMany(addresses.filter((address) => address !== undefined))
     let next = 0
@@ -60,17 +61,19 @@ export class LevelView implements StoreView {
 
   async leaf(leaf: Leaf): Promise<LeafContent> {
     const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
-    const names = await this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all()
+    const names = await orStoreError(() => this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all())
     const held = await this.readMany(names.map((name) => name.toString('latin1')))
     const entries = held.filter((entry): entry is Entry => typeof entry === 'object' && leafOf(entry.keyHash) === leaf)
     return { entries, corrupt: held.length - entries.length }
   }
 
   async *missing(partition: Partition, vector: VersionVector): AsyncGenerator<Entry | CorruptRow> {
-    const dots = this.#db.iterator({ ...rowsOf('d', String.fromCharCode(partition)), ...this.#reading() })
+    const dots = await orStoreError(() =>
+      this.#db.iterator({ ...rowsOf('d', String.fromCharCode(partition)), ...this.#reading() }),
+    )
     try {
       for (;;) {
-        const page = await dots.nextv(PAGE_ROWS)
+        const page = await orStoreError(() => dots.nextv(PAGE_ROWS))
         if (page.length === 0) return
         const lacked = page
           .map(([name, row]) => ({ dot: dotOfRow(name), address: row.toString('latin1') }))
@@ -99,10 +102,10 @@ export class LevelView implements StoreView {
       fillCache: false,
       highWaterMarkBytes: PAGE_BYTES,
     }
-    const rows = this.#db.iterator(options)
+    const rows = await orStoreError(() => this.#db.iterator(options))
     try {
       for (;;) {
-        const page = await rows.nextv(PAGE_ROWS)
+        const page = await orStoreError(() => rows.nextv(PAGE_ROWS))
         if (page.length === 0) return
         for (const [name, row] of page) {
           const address = addressOfEntryRow(name)
@@ -116,7 +119,7 @@ export class LevelView implements StoreView {
   }
 
   async firstPurgeable(): Promise<Hlc | undefined> {
-    const [first] = await this.#db.keys({ ...rowsOf('t'), limit: 1, ...this.#reading() }).all()
+    const [first] = await orStoreError(() => this.#db.keys({ ...rowsOf('t'), limit: 1, ...this.#reading() }).all())
     return first && hlcOfPurgeRow(first)
   }
 
@@ -126,6 +129,15 @@ export class LevelView implements StoreView {
 
   #reading(): Required<Reading> {
     return { keyEncoding: 'buffer', valueEncoding: 'buffer', snapshot: this.#snapshot }
+  }
+}
+
+/** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */
+async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw new StoreError('io_error', `the database cannot be read: ${messageOf(error)}`, { cause: error })
   }
 }
 

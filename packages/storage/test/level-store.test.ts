@@ -105,6 +105,24 @@ describe('a failed write', () => {
   })
 })
 
+describe('a view of a store that is opened again', () => {
+  it('ends with an error of the store, wherever its reader is', async () => {
+    const db = memory()
+    const store = await openInMemory(db)
+    for (let seq = 1; seq <= 3; seq++)
+      await store.commit(batchOf([{ after: entryOf({ key: `k${seq}`, wallMs: seq, seq, value: 'v' }) }]))
+    const view = store.view()
+    const range = { from: 'things\0', below: 'things\u0001' }
+    const scanning = view.scan(range)[Symbol.asyncIterator]()
+    await scanning.next()
+    await store.reopen()
+    for (let step = 0; step < 2; step++) await scanning.next()
+    await expect(scanning.next()).rejects.toMatchObject({ code: 'io_error' })
+    await expect(collect(view.scan(range))).rejects.toMatchObject({ code: 'io_error' })
+    await expect(view.leaf(0)).rejects.toMatchObject({ code: 'io_error' })
+  })
+})
+
 describe('damage', () => {
   it('makes an entry corrupt and never a wrong value, for every flipped bit', async () => {
     const db = memory()
