@@ -40,10 +40,10 @@ export async function sponsor(
   await changeMembership(({ roster, peers }) => {
     if (membersOf(roster).length >= MEMBERS_MAX)
       throw new RefusalError('busy', `a cluster has at most ${MEMBERS_MAX} members`)
-    const replaced = replacedMember(joiner, rebuild, { identity, roster, peers, detector })
-    const without = replaced === undefined ? roster : evict(roster, replaced)
+    const replaced = replacedMembers(joiner, rebuild, { identity, roster, peers, detector })
+    const without = replaced.reduce(evict, roster)
     const { replica, name, address, clientUrl } = joiner
-    const others = peers.filter((peer) => peer.replica !== replaced && peer.replica !== replica)
+    const others = peers.filter((peer) => !replaced.includes(peer.replica) && peer.replica !== replica)
     return { roster: introduce(without, replica), peers: [...others, { replica, name, address, clientUrl }] }
   })
   detector.rosterChanged()
@@ -65,27 +65,33 @@ interface Present {
   readonly detector: FailureDetector
 }
 
-/** Whose place the joiner takes, or undefined when it takes nobody's. */
-function replacedMember(
+/**
+ * Whose place the joiner takes: all that bear its name, of whom one at most is more than a name by now. Names are no part of
+ * the roster, so whoever is known from disk or from the failure detector counts: a forgotten one would stay a member for
+ * ever.
+ */
+function replacedMembers(
   { name, replica }: MemberUpdate,
   rebuild: boolean,
   { identity, roster, peers, detector }: Present,
-): ReplicaId | undefined {
-  const isMember = (id: ReplicaId): boolean => standingOf(roster, id) === 'member'
-  const byName = peers.find((peer) => peer.name === name && isMember(peer.replica))?.replica
-  const bearer = identity.name === name ? identity.replica : byName
-  // It may ask again because the answer to its first question was lost; it has got nothing yet.
-  if (bearer === undefined || bearer === replica) return undefined
-  if (bearer === identity.replica)
+): readonly ReplicaId[] {
+  if (identity.name === name)
     throw new RefusalError('name-taken', `the name ${name} is that of the node that was asked`)
-  const state = detector.member(bearer)?.state
-  if (state === 'alive' || state === 'suspect')
+  const namesakes = [...peers, ...detector.updates()].filter((member) => member.name === name)
+  // It may ask again because the answer to its first question was lost; it has got nothing yet.
+  const bearers = [...new Set(namesakes.map((member) => member.replica))].filter(
+    (id) => id !== replica && standingOf(roster, id) === 'member',
+  )
+  const live = bearers
+    .map((id) => detector.member(id)?.state)
+    .filter((state) => state === 'alive' || state === 'suspect')
+  if (live.length > 0)
     throw new RefusalError('name-taken', `a live node is called ${name}: give this one another --name`)
-  if (!rebuild)
+  if (bearers.length > 0 && !rebuild)
     throw new RefusalError(
       'name-taken',
       `${name} is a member whose data directory this is not. If its data is lost, start it with --rebuild: it joins ` +
         `anew and fetches everything from the others. If the directory is elsewhere, point --data-dir to it.`,
     )
-  return bearer
+  return bearers
 }

@@ -1,0 +1,73 @@
+import type { Identity, KnownPeer, MemberState, MemberUpdate, Roster } from '@grapevine/core'
+import { describe, expect, it } from 'vitest'
+import type { FailureDetector } from '../src/membership/failure-detector.ts'
+import type { ReplicaState } from '../src/replica-state.ts'
+import { sponsor } from '../src/sponsor.ts'
+
+const SELF = 'aaaaaaaaaaaaaaaa'
+const OLD = 'bbbbbbbbbbbbbbbb'
+const OLDER = 'cccccccccccccccc'
+const NEW = 'dddddddddddddddd'
+
+const identity: Identity = {
+  cluster: 'e'.repeat(32),
+  replica: SELF,
+  name: 'n1',
+  stage: 'member',
+  sponsor: '',
+  incarnation: 1,
+}
+
+function memberCalled(name: string, replica: string, state: MemberState): MemberUpdate {
+  return { replica, name, address: `${name}:7701`, clientUrl: '', zone: '', version: '0', state, incarnation: 1 }
+}
+
+/** What the roster is after somebody called n2 asked, where these are known on disk and by the failure detector. */
+async function rosterAfterJoin(
+  known: { onDisk: readonly KnownPeer[]; heardOf: readonly MemberUpdate[] },
+  rebuild: boolean,
+): Promise<Roster> {
+  let roster: Roster = { known: [SELF, OLD, OLDER], evicted: [] }
+  const state = () => ({ identity, roster, clock: { now: { wallMs: 1, counter: 0 } } }) as unknown as ReplicaState
+  const detector = {
+    updates: () => known.heardOf,
+    member: (replica: string) => known.heardOf.find((member) => member.replica === replica),
+    rosterChanged: () => {},
+    learn: () => {},
+  } as unknown as FailureDetector
+  await sponsor(
+    { joiner: memberCalled('n2', NEW, 'alive'), rebuild },
+    {
+      state,
+      detector,
+      publishToAll: () => {},
+      changeMembership: (change) => {
+        roster = change({ identity, roster, peers: known.onDisk }).roster ?? roster
+        return Promise.resolve()
+      },
+    },
+  )
+  return roster
+}
+
+describe("a joiner that bears a member's name", () => {
+  const onDisk = [memberCalled('n2', OLDER, 'dead')]
+  const heardOf = [memberCalled('n2', OLD, 'dead')]
+
+  it('takes the place of all who bore it, whether known on disk or only heard of', async () => {
+    const { known, evicted } = await rosterAfterJoin({ onDisk, heardOf }, true)
+    expect([...evicted].toSorted()).toEqual([OLD, OLDER])
+    expect(known).toContain(NEW)
+  })
+
+  it('is refused without --rebuild, and while one of them lives', async () => {
+    await expect(rosterAfterJoin({ onDisk: [], heardOf }, false)).rejects.toMatchObject({ code: 'name-taken' })
+    const alive = [...heardOf, memberCalled('n2', OLDER, 'suspect')]
+    await expect(rosterAfterJoin({ onDisk, heardOf: alive }, true)).rejects.toMatchObject({ code: 'name-taken' })
+  })
+
+  it('may ask again when the answer to its first question was lost', async () => {
+    const { evicted } = await rosterAfterJoin({ onDisk: [memberCalled('n2', NEW, 'alive')], heardOf: [] }, false)
+    expect(evicted).toEqual([])
+  })
+})
