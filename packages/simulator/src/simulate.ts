@@ -1,5 +1,7 @@
 import { audit } from './audit.ts'
+import { DEFAULT_SETTINGS } from '@grapevine/replica'
 import { allCheckers } from './checkers/all-checkers.ts'
+import type { CheckOptions } from './checkers/checker-kind.ts'
 import type { Checker, HistoryEvent, Violation } from './history/history.ts'
 import { Injector } from './inject.ts'
 import type { Machine } from './machine.ts'
@@ -20,7 +22,7 @@ export interface SimulationOptions {
   /** What is to happen. Without it the seed draws one. */
   readonly plan?: SimulationPlan
   /** Who judges the run: made anew for each. */
-  readonly checkers?: () => readonly Checker[]
+  readonly checkers?: (options: CheckOptions) => readonly Checker[]
   /** Ends the run early, by its reason as an error. */
   readonly signal?: AbortSignal
 }
@@ -55,8 +57,8 @@ export interface SimulationResult {
 const CONVERGENCE_INTERVALS = 6
 /** … from when the last node is back: it opens its store, looks for the others, and may have to join anew. */
 const COMING_BACK_MS = 20_000
-/** By when nobody is in doubt any more. */
-const OPINIONS_MS = 30_000
+/** By when nobody is in doubt any more; later than checkers give nodes to see each other alive again. */
+const OPINIONS_MS = 35_000
 /** How long we look at the traffic of those who agree. */
 const IDLE_MS = 8_000
 /** Between two looks at the roots while they heal. */
@@ -71,7 +73,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const plan = options.plan ?? drawPlan({ seed, nodes, seconds })
   const random = new SeededRandom(seed)
   const trace = new Trace()
-  const recorder = new Recorder(trace, checkers())
+  const { driftMs = DEFAULT_SETTINGS.driftMs, pullIntervalMs = DEFAULT_SETTINGS.pullIntervalMs } = plan.settings
+  const recorder = new Recorder(trace, checkers({ driftMs, vectorsConverge: pullIntervalMs > 0 }))
   const world = new World({ plan, random: random.stream('world'), trace, recorder, signal: options.signal })
   const injector = new Injector(world, plan.chaosMs)
   const workload = new Workload(world, plan.workload, random.stream('workload'))
@@ -152,15 +155,18 @@ function doAgree(world: World, away: ReadonlySet<string>): boolean {
   return true
 }
 
-function hasSuspicions({ running }: Machine): boolean {
-  return running?.replica?.members().some(({ state }) => state === 'suspect') ?? false
+/** Whether somebody is suspected, or somebody who runs is not seen alive. */
+function isInDoubt({ running }: Machine, here: ReadonlySet<string>): boolean {
+  const members = running?.replica?.members() ?? []
+  return members.some(({ state, replica }) => state === 'suspect' || (state !== 'alive' && here.has(replica)))
 }
 
 /** What is said while there is nothing to say. */
 async function measureIdle(world: World): Promise<void> {
   const { probe, pullIntervalMs, antiEntropyIntervalMs } = world.settings
   // Whom somebody still suspects is asked for by all.
-  await world.run(world.nowMs + OPINIONS_MS, () => !world.machines.some(hasSuspicions))
+  const here = new Set(world.machines.flatMap(({ running }) => running?.replica?.identity.replica ?? []))
+  await world.run(world.nowMs + OPINIONS_MS, () => !world.machines.some((machine) => isInDoubt(machine, here)))
   // Rounds that began before, and news of who is back, are still on their way.
   await world.run(world.nowMs + IDLE_MS)
   const before = world.network.frames

@@ -35,6 +35,10 @@ import type { Trace } from './trace.ts'
 export const BUCKET = 'sim'
 /** How long an operator takes to see that a program has ended, and to start it again. */
 const OPERATOR_MS = 2_000
+/** What is on disk is in the tree when the disk says so, which a slow one does later: an exchange before that sees the old tree. */
+const TREE_LAG_MS = 1_000
+/** A run of a minute has some 50,000. Nobody waits for one in which two nodes answer each other without end. */
+const EVENTS_MAX = 20_000_000
 /** Between two looks at what each node thinks of the others and how much waits in it. */
 const LOOK_MS = 500
 /** What ends a program and is cured by an empty directory and `--rebuild`, as its own message says. */
@@ -86,7 +90,7 @@ export class World {
       nameAt: (address) => this.#machineAt(address)?.name,
       onFault: (fault, detail) => recorder.fault(this.queue.nowMs, fault, detail, fault === 'frame-corruption'),
       onAccepted: (to, { from, name, bytes }, header) => {
-        const { cluster, replica } = to.answering.identity()
+        const { cluster } = to.answering.identity()
         recorder.write({
           type: 'accepted',
           atMs: this.queue.nowMs,
@@ -96,7 +100,7 @@ export class World {
           fromCluster: header.cluster,
           toCluster: cluster,
           fromReplica: header.from,
-          toReplica: replica,
+          toReplica: header.to,
           bytes: bytes.length,
         })
       },
@@ -118,6 +122,8 @@ export class World {
   /** Lets time pass, and looks at the nodes now and then: whenever something has happened, not while nothing does. */
   async run(untilMs: number, isOver: () => boolean = () => false): Promise<void> {
     await this.queue.run(untilMs, () => {
+      if (this.queue.handled > EVENTS_MAX)
+        throw new Error(`somebody never stops: ${EVENTS_MAX} events in ${this.nowMs} ms`)
       if (this.nowMs - this.#lookedAtMs < LOOK_MS) return false
       this.#lookedAtMs = this.nowMs
       this.#signal?.throwIfAborted()
@@ -369,6 +375,7 @@ export class World {
         state: after.value === undefined ? 'tombstone' : 'value',
         ...(after.value !== undefined && { value: textOf(after) }),
         ...(typeof before === 'object' && { before: etagOf(before.version) }),
+        wallMs: machine.clock.wallMs(),
       })
     }
   }
@@ -446,7 +453,7 @@ export class World {
         const [exchange] = running.replica?.exchanges() ?? []
         if (exchange === undefined) return
         const { with: peer, result, questions, durationMs } = exchange
-        const startedAtMs = this.nowMs - durationMs
+        const startedAtMs = Math.max(0, this.nowMs - durationMs - TREE_LAG_MS)
         this.recorder.write({
           type: 'exchange',
           atMs: this.nowMs,

@@ -7,6 +7,8 @@ await findAll(
   PLANTED_BUGS.filter(({ name }) => name.includes(text)),
   ({ name }, { seed, checker, message = '', others }) => {
     console.log(`${seed === undefined ? 'NOT FOUND' : `seed ${seed}`}: ${name}`)
-    console.log(`    ${checker ?? '-'}: ${message.slice(0, 200)}${others.length > 0 ? ` (also ${others.join(', ')})` : ''}`)
+    console.log(
+      `    ${checker ?? '-'}: ${message.slice(0, 200)}${others.length > 0 ? ` (also ${others.join(', ')})` : ''}`,
+    )
   },
 )

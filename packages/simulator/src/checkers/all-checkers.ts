@@ -1,5 +1,6 @@
 import type { Checker, HistoryEvent, Violation } from '../history/history.ts'
 import { agreement } from './agreement.ts'
+import { boundedDrift } from './bounded-drift.ts'
 import { boundedQueues } from './bounded-queues.ts'
 import { causality } from './causality.ts'
 import { startChecker, type CheckerKind, type CheckOptions } from './checker-kind.ts'
@@ -38,6 +39,7 @@ export const CHECKER_KINDS: readonly CheckerKind[] = [
   treeEqualsData,
   oneQuestionBetweenEquals,
   boundedQueues,
+  boundedDrift,
   membership,
   isolation,
   convergenceInTime,

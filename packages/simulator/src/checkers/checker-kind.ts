@@ -1,3 +1,4 @@
+import { DRIFT_MS_MAX } from '@grapevine/core'
 import type { Checker, EventOf, HistoryEvent, Violation } from '../history/history.ts'
 
 /** A thousandth complaint of the same kind helps nobody, and memory stays bounded. The last one says how many more. */
@@ -12,6 +13,8 @@ export interface CheckOptions {
   readonly diskIsSeen?: boolean
   /** Whether replicas pull by vectors. With the tree alone, entries become equal and vectors need not. */
   readonly vectorsConverge?: boolean
+  /** How far ahead of a node's clock what it takes in may be stamped. */
+  readonly driftMs?: number
 }
 
 export type Complaint = Omit<Violation, 'checker'>
@@ -43,7 +46,7 @@ export function startChecker({ name, watch }: CheckerKind, options: CheckOptions
     if (violations.length < VIOLATIONS_KEPT_MAX) violations.push({ checker: name, ...complaint })
     else omitted++
   }
-  const handlers = watch(complain, { diskIsSeen: true, vectorsConverge: true, ...options })
+  const handlers = watch(complain, { diskIsSeen: true, vectorsConverge: true, driftMs: DRIFT_MS_MAX, ...options })
   return {
     name,
     see(event): void {

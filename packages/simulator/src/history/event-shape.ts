@@ -91,6 +91,7 @@ const SHAPES: { readonly [Type in HistoryEvent['type']]: ShapeOf<EventOf<Type>> 
     state: oneOf('value', 'tombstone'),
     value: optional(text),
     before: optional(etag),
+    wallMs: optional(field('a number', (value) => typeof value === 'number' && Number.isFinite(value))),
   },
   purged: { atMs: amount, node: text, key: text, version: etag, frontier: text },
   contents: {

@@ -130,6 +130,8 @@ export type StoreEvent =
       readonly value?: string
       /** What the key held here before. */
       readonly before?: EtagText
+      /** What this node's wall clock said, in milliseconds since 1970. */
+      readonly wallMs?: number
     }
   | {
       /** A tombstone or an expired entry is off this node's disk. */

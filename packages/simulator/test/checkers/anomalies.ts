@@ -455,6 +455,12 @@ export const ANOMALIES: readonly Anomaly[] = [
     but('a and b are equal', { questions: 0 }),
   ),
 
+  anomaly(
+    'an entry is taken in twenty seconds before its time',
+    'bounded-drift',
+    [],
+    but('b stores x1', { wallMs: -20_000 }),
+  ),
   anomaly('a queue is longer than it may be', 'bounded-queues', [], and(queue(320, 'a', 'writes', 8_193, 8_192))),
 
   anomaly('one node does not see a crash', 'membership', [], ...C_STAYS_AWAY, without('b sees c dead')),
