@@ -38,6 +38,8 @@ export interface Statistics {
   /** From the end of the faults until all agreed; undefined when they never did. */
   readonly convergedAfterMs: number | undefined
   readonly faults: Readonly<Record<string, number>>
+  /** Questions that nodes refused, by the reason they gave. */
+  readonly refused: Readonly<Record<string, number>>
 }
 
 export interface SimulationResult {
@@ -121,9 +123,14 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       reads: workload.reads,
       starts: world.machines.reduce((sum, { starts }) => sum + starts, 0),
       convergedAfterMs,
-      faults: Object.fromEntries([...recorder.faults].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      faults: countsOf(recorder.faults),
+      refused: countsOf(world.network.refused),
     },
   }
+}
+
+function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
+  return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {
