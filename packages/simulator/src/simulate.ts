@@ -69,8 +69,10 @@ const LOOK_MS = 500
  * clients; and an audit of every disk. One number decides everything.
  */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  const { seed, nodes = 5, seconds = 60, checkers = allCheckers } = options
+  const { seed, nodes = 5, seconds = 60 } = options
   const plan = options.plan ?? drawPlan({ seed, nodes, seconds })
+  const vectorsConverge = plan.settings.pullIntervalMs !== 0
+  const { checkers = () => allCheckers({ vectorsConverge }) } = options
   const random = new SeededRandom(seed)
   const trace = new Trace()
   const recorder = new Recorder(trace, checkers())
