@@ -226,15 +226,17 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
   },
 
   'cloned-directory'(run) {
-    expect(run.lifeOf('n4').slice(0, 5)).toEqual([
-      'started',
-      'ended-itself: wrong_directory',
-      'wiped: set aside',
-      'started',
-      'ready',
-    ])
-    expect(run.lifeOf('n2')).toEqual(['started', 'ready'])
-    expect(new Set(run.of('contents').map(({ replica }) => replica)).size).toBe(4)
+    const [original] = run.replicasOf('n2')
+    const [copied, own] = run.replicasOf('n4')
+    expect([copied, own === original, own === undefined]).toEqual([original, false, false])
+    const writersOf = (node: string): Set<string> =>
+      new Set([0, 1, 2, 3, 4, 5].map((number) => run.stored(node, `${node}-${number}`)[0]?.dot[0] ?? ''))
+    expect([writersOf('n2').size, writersOf('n4').size]).toEqual([1, 1])
+    expect(writersOf('n2')).not.toEqual(writersOf('n4'))
+    for (const { invoke, outcome } of run.writes()) {
+      expect(outcome?.outcome).toBe('applied')
+      expect(run.rowsOf(invoke.key).map((row) => row?.version)).toEqual(Array(4).fill(outcome?.version))
+    }
   },
 
   'clock-hours-ahead'(run) {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { Happenings } from './happenings.ts'
 import { EXPECTATIONS } from './scenario-expectations.ts'
-import { wearOf } from './uptime.ts'
+import { WEAR_DAYS_MIN, wearOf } from './uptime.ts'
 
 // Every scenario with some seeds, judged by all checkers and by whether it did what it tells of. SEEDS runs more of
 // them, SCENARIO only the one of that name, DAYS more of the long one.
@@ -13,7 +13,7 @@ const DIRECTORY = join(import.meta.dirname, 'scenarios')
 const SEEDS = Number(process.env['SEEDS'] ?? 5)
 const ONLY = process.env['SCENARIO']
 /** Of `year-long-uptime`: a month takes seconds, the whole of it minutes. */
-const DAYS = Number(process.env['DAYS'] ?? 30)
+const DAYS = Math.max(WEAR_DAYS_MIN, Number(process.env['DAYS'] ?? 30))
 const DAY_MS = 24 * 3_600_000
 const LONG = 'year-long-uptime'
 

@@ -4,6 +4,8 @@ import type { Happenings } from './happenings.ts'
 const DAY_MS = 24 * 3_600_000
 /** Two weeks: what is done weekly is in each as often. */
 const WINDOW_DAYS = 14
+/** The day of the founding, and two windows that do not overlap. */
+export const WEAR_DAYS_MIN: number = 1 + 2 * WINDOW_DAYS
 
 /** What a day costs, on average over a while. */
 interface Days {
@@ -41,7 +43,7 @@ export function wearOf(run: Happenings): Wear {
 /** Nothing that goes on for long may wear the cluster out. */
 export function expectUnworn(run: Happenings): void {
   const { days, first, last, writers, restarts, applied } = wearOf(run)
-  expect(days).toBeGreaterThanOrEqual(WINDOW_DAYS * 2 + 1)
+  expect(days).toBeGreaterThanOrEqual(WEAR_DAYS_MIN)
   expect(run.result.statistics.virtualMs).toBeGreaterThan(days * DAY_MS)
   expect(restarts).toBeGreaterThanOrEqual(3 * Math.floor((days - 6) / 7))
   // Every day somebody wrote, and all of it was applied.
