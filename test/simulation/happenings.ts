@@ -39,9 +39,8 @@ export class Happenings {
 
   /** The replica ids that a node has had, in order. */
   replicasOf(node: string): readonly string[] {
-    return [
-      ...new Set(this.of('process').flatMap((event) => (event.node === node ? [event.replica ?? []].flat() : []))),
-    ]
+    const ids = this.of('process').flatMap((event) => (event.node === node ? (event.replica ?? []) : []))
+    return [...new Set(ids)]
   }
 
   stored(node: string, key: string, span: Span = {}): readonly Stored[] {
