@@ -300,6 +300,29 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
     expect(inDoubt.some(({ invoke }) => invoke.value !== undefined && kept.has(invoke.value))).toBe(true)
   },
 
+  'sponsor-dies'(run) {
+    const life = run.lifeOf('n3')
+    expect(life.slice(0, 4)).toEqual(['started', 'ended-itself: sponsor_lost', 'wiped: set aside', 'started'])
+    expect(life.at(-1)).toBe('ready')
+    // It had got some of the data by then, under an id that it does not bear any more.
+    const [lostMs = 0] = run.of('process').flatMap(({ what, atMs }) => (what === 'ended-itself' ? atMs : []))
+    const had = run.of('stored', { toMs: lostMs }).filter(({ node }) => node === 'n3')
+    expect(had.length).toBeGreaterThan(0)
+    expect(run.replicasOf('n3')).not.toContain(had[0]?.replica)
+    const [readyMs = 0] = run
+      .of('process')
+      .flatMap(({ what, node, atMs }) => (node === 'n3' && what === 'ready' ? atMs : []))
+    expect(appliedAt(run, 'n3', { toMs: readyMs - 1_000 })).toBe(0)
+    expect(appliedAt(run, 'n3', { fromMs: readyMs })).toBeGreaterThan(0)
+  },
+
+  'sync-errors'(run) {
+    expect(run.faults('sync-error')).toHaveLength(5)
+    const inDoubt = run.of('written').filter(({ outcome, code }) => outcome === 'unknown' && code === 'io_error')
+    expect(inDoubt.length).toBeGreaterThanOrEqual(3)
+    for (const node of ['n1', 'n2', 'n3']) expect(appliedAt(run, node, { fromMs: 33_000 })).toBeGreaterThan(5)
+  },
+
   'trees-alone'(run) {
     expect(run.of('accepted', { fromMs: 8_000 }).filter(({ name }) => name === 'missed-entries')).toEqual([])
     expect(run.of('accepted', { fromMs: 8_000 }).filter(({ name }) => name === 'swap-entries').length).toBeGreaterThan(
