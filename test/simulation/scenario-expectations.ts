@@ -78,7 +78,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
   },
 
   'address-of-another-cluster'(run) {
-    expect(run.result.statistics.refused['wrong-cluster']).toBeGreaterThan(10)
+    expect(run.result.statistics.refused['wrong-cluster'] ?? 0).toBeGreaterThan(10)
     expect(run.of('accepted').filter(({ from, to, name }) => from[0] !== to[0] && name !== 'hello')).toEqual([])
     expect([...run.clusters().values()]).toEqual([
       ['a1', 'a2', 'a3'],
@@ -174,7 +174,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
 
   'flapping-link'(run) {
     expect(run.faults('cut')).toHaveLength(30)
-    expect(run.result.statistics.faults['frame-cut']).toBeGreaterThan(5)
+    expect(run.result.statistics.faults['frame-cut'] ?? 0).toBeGreaterThan(5)
     expect(run.declaredDead()).toEqual([])
     // Not one change of opinion per flap.
     const changes = run.of('opinion', { fromMs: 10_000, toMs: 42_000 })
@@ -183,7 +183,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
 
   'flapping-node'(run) {
     expect(run.faults('cut')).toHaveLength(60)
-    expect(run.result.statistics.faults['frame-cut']).toBeGreaterThan(15)
+    expect(run.result.statistics.faults['frame-cut'] ?? 0).toBeGreaterThan(15)
     expect(run.declaredDead()).toEqual([])
   },
 
@@ -283,7 +283,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
   },
 
   'shared-seed'(run) {
-    expect(run.result.statistics.refused['wrong-cluster']).toBeGreaterThan(0)
+    expect(run.result.statistics.refused['wrong-cluster'] ?? 0).toBeGreaterThan(0)
     expect([...run.clusters().values()]).toEqual([
       ['n1', 'n2', 'n3'],
       ['m1', 'm2'],
@@ -292,7 +292,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
   },
 
   'lost-answers'(run) {
-    expect(run.result.statistics.faults['response-loss']).toBeGreaterThan(20)
+    expect(run.result.statistics.faults['response-loss'] ?? 0).toBeGreaterThan(20)
     const inDoubt = run.writes().filter(({ outcome }) => outcome?.outcome === 'unknown')
     expect(inDoubt.length).toBeGreaterThan(0)
     // In doubt, and yet done.
@@ -329,7 +329,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       0,
     )
     expect(run.of('exchange').filter(({ result }) => result === 'repaired').length).toBeGreaterThan(0)
-    expect(run.result.statistics.faults['frame-loss']).toBeGreaterThan(50)
+    expect(run.result.statistics.faults['frame-loss'] ?? 0).toBeGreaterThan(50)
   },
 
   'seeds-down'(run) {
