@@ -120,8 +120,10 @@ describe('a fault', () => {
 
   it('fills a disk: writes fail, and nothing acknowledged is lost', async () => {
     const result = await run({ faults: [{ atMs: 4_000, kind: 'disk-full', node: 'n1', forMs: 4_000 }] })
-    const failed = result.history.filter((event) => event.type === 'written' && event.code === 'io_error')
-    expect(failed.length).toBeGreaterThan(0)
+    const failed = result.history.flatMap((event) => (event.type === 'written' ? (event.code ?? []) : []))
+    // The first one failed with the disk; it closed the database, and until there was room no other began.
+    expect(failed.filter((code) => code === 'io_error' || code === 'not_ready').length).toBeGreaterThan(1)
+    expect(result.statistics.faults['disk-full']).toBe(1)
     expect(result.violations).toEqual([])
   })
 
@@ -131,11 +133,12 @@ describe('a fault', () => {
     expect(contentsOf(result).map(({ node }) => node)).toEqual(['n1', 'n2'])
   })
 
-  it('is told when it does lasting harm: a row that decayed, where nothing repairs it yet', async () => {
+  it('is seen at the audit when it does lasting harm: a row that decayed, where nothing repairs it yet', async () => {
     const faults = [{ atMs: 11_000, kind: 'flip-bit', node: 'n2', row: 'e' }]
     const result = await run({ faults, workload: { clients: 1, thinkMs: 200, keys: 500, hotShare: 0 } })
     expect(contentsOf(result).map(({ corrupt }) => corrupt)).toEqual([0, 1, 0])
-    expect(result.violations.map(({ checker }) => checker)).toContain('agreement')
+    // What a damaged disk hides is excused, and nothing else is amiss.
+    expect(result.violations).toEqual([])
   })
 
   it('may be silence for months, at the price of nothing', async () => {

@@ -142,7 +142,7 @@ export class Injector {
       case 'degrade':
         return network.degrade(fault.from, fault.to, fault.quality)
       case 'damage-frame':
-        network.damageNext(fault.from, fault.to, fault.name)
+        network.damageNext(fault)
         return undefined
       case 'replay':
         network.replayArchived(fault.frames, fault.sentBeforeMs ?? nowMs)

@@ -133,8 +133,14 @@ export type Fault =
       readonly quality: Partial<LinkQuality>
       readonly forMs?: number
     }
-  /** The next such frame arrives with a flipped bit. */
-  | { readonly kind: 'damage-frame'; readonly from: string; readonly to: string; readonly name: string }
+  /** The next such frame arrives with a flipped bit; `part` says whether a question or an answer, else either. */
+  | {
+      readonly kind: 'damage-frame'
+      readonly from: string
+      readonly to: string
+      readonly name: string
+      readonly part?: 'question' | 'answer'
+    }
   /** So many of the questions sent before `sentBeforeMs` (or before now) come again. */
   | { readonly kind: 'replay'; readonly frames: number; readonly sentBeforeMs?: number }
   | { readonly kind: 'clock-step'; readonly node: string; readonly byMs: number }

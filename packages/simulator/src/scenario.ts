@@ -1,5 +1,5 @@
 import { DEFAULT_SETTINGS, type ReplicaSettings } from '@grapevine/replica'
-import { USUAL_WORKLOAD, type Fault, type FaultKind, type SimulationPlan } from './plan.ts'
+import { USUAL_WORKLOAD, type FaultKind, type SimulationPlan, type TimedFault } from './plan.ts'
 import { GOOD_LINK } from './simulated-network.ts'
 import { USUAL_SPEED } from './simulated-disk.ts'
 
@@ -44,7 +44,27 @@ export function parseScenario(json: string): SimulationPlan {
     for (const seed of seeds) known(seed, `nodes[${index}].seeds`, false)
   for (const name of plan.away) known(name, 'away', false)
   if (plan.away.length * 2 >= names.length) throw new ScenarioError('away: only a minority may stay away')
-  return plan
+  return {
+    ...plan,
+    faults: allTimes(plan.faults, 'faults'),
+    workload: { ...plan.workload, operations: allTimes(plan.workload.operations, 'workload.operations') },
+  }
+}
+
+/** What a scenario says once and means several times. A plan says everything as often as it happens. */
+type Repeated<T> = T & { readonly everyMs?: number; readonly times?: number }
+
+function allTimes<T extends { readonly atMs: number }>(entries: readonly Repeated<T>[], path: string): readonly T[] {
+  const all = entries.flatMap((entry, index): T[] => {
+    const { everyMs, times, ...once } = entry
+    if (everyMs === undefined && times === undefined) return [entry]
+    if (everyMs === undefined || times === undefined)
+      throw new ScenarioError(`${path}[${index}]: everyMs and times come together`)
+    // The rest of an entry is the entry; the compiler does not follow that through a generic type.
+    return Array.from({ length: times }, (_, time) => ({ ...once, atMs: entry.atMs + time * everyMs }) as unknown as T)
+  })
+  if (all.length > FAULTS_MAX) throw new ScenarioError(`${path}: ${all.length} in all; at most ${FAULTS_MAX}`)
+  return all
 }
 
 const NAMES_OF_NODES: ReadonlySet<string> = new Set(['node', 'from', 'to', 'of'])
@@ -102,9 +122,10 @@ const settings = object({}, {
   joinTimeoutMs: durationMs,
   probe: object({ intervalMs: durationMs, timeoutMs: durationMs, indirectProbes: count(0, NODES_MAX) }, {}),
 } satisfies Record<keyof Omit<ReplicaSettings, 'rumor'>, Read<unknown>>)
+const repeated = { everyMs: durationMs, times: count(1, FAULTS_MAX) }
 const operation = object(
   { atMs, node: name, action: oneOf('put', 'delete', 'get'), key: text(/^.{1,200}$/, '1 to 200 characters') },
-  { w, only: oneOf('present', 'absent') },
+  { w, only: oneOf('present', 'absent'), ...repeated },
 )
 const workload = object({}, {
   clients: count(0, 1_000),
@@ -144,7 +165,10 @@ const FAULTS: { readonly [Kind in FaultKind]: readonly [required: Fields, option
     { oneWay: flag, forMs: durationMs },
   ],
   degrade: [{ from: name, to: name, quality }, { forMs: durationMs }],
-  'damage-frame': [{ from: name, to: name, name: text(/^[a-z*-]+$/, 'the name of a question, or *') }, {}],
+  'damage-frame': [
+    { from: name, to: name, name: text(/^[a-z*-]+$/, 'the name of a question, or *') },
+    { part: oneOf('question', 'answer') },
+  ],
   replay: [{ frames: count(1, 1_000_000) }, { sentBeforeMs: atMs }],
   'clock-step': [{ node: name, byMs: number(-DURATION_MS_MAX, DURATION_MS_MAX) }, {}],
   'clock-drift': [{ node: name, ppm: number(-1_000_000, 1_000_000) }, { forMs: durationMs }],
@@ -152,12 +176,12 @@ const FAULTS: { readonly [Kind in FaultKind]: readonly [required: Fields, option
   pause: [{ node: name, what: oneOf('rumors', 'anti-entropy') }, { forMs: durationMs }],
 }
 
-const fault: Read<{ readonly atMs: number } & Fault> = (value, path) => {
+const fault: Read<Repeated<TimedFault>> = (value, path) => {
   const kind = oneOf(...(Object.keys(FAULTS) as FaultKind[]))(fieldsOf(value, path)['kind'], `${path}.kind`)
   const [required, optional] = FAULTS[kind]
-  const read = object({ atMs, kind: oneOf(kind), ...required }, optional)
+  const read = object({ atMs, kind: oneOf(kind), ...required }, { ...optional, ...repeated })
   // The table above says the same as the type, kind by kind; the compiler cannot follow that.
-  return read(value, path) as unknown as { readonly atMs: number } & Fault
+  return read(value, path) as unknown as Repeated<TimedFault>
 }
 
 const scenario: Read<SimulationPlan> = (value, path) => {

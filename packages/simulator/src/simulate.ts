@@ -40,6 +40,8 @@ export interface Statistics {
   /** From the end of the faults until all agreed; undefined when they never did. */
   readonly convergedAfterMs: number | undefined
   readonly faults: Readonly<Record<string, number>>
+  /** Questions that nodes refused, by the reason they gave. */
+  readonly refused: Readonly<Record<string, number>>
 }
 
 export interface SimulationResult {
@@ -73,7 +75,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const plan = options.plan ?? drawPlan({ seed, nodes, seconds })
   const random = new SeededRandom(seed)
   const trace = new Trace()
-  const { driftMs = DEFAULT_SETTINGS.driftMs, pullIntervalMs = DEFAULT_SETTINGS.pullIntervalMs } = plan.settings
+  const { driftMs, pullIntervalMs } = { ...DEFAULT_SETTINGS, ...plan.settings }
   const recorder = new Recorder(trace, checkers({ driftMs, vectorsConverge: pullIntervalMs > 0 }))
   const world = new World({ plan, random: random.stream('world'), trace, recorder, signal: options.signal })
   const injector = new Injector(world, plan.chaosMs)
@@ -124,9 +126,14 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       reads: workload.reads,
       starts: world.machines.reduce((sum, { starts }) => sum + starts, 0),
       convergedAfterMs,
-      faults: Object.fromEntries([...recorder.faults].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      faults: countsOf(recorder.faults),
+      refused: countsOf(world.network.refused),
     },
   }
+}
+
+function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
+  return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {

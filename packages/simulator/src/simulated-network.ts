@@ -65,6 +65,14 @@ export interface Frame {
   readonly bytes: Buffer
 }
 
+/** Which frame is to be damaged. `*` stands for every node, and for every name. */
+export interface Damage {
+  readonly from: string
+  readonly to: string
+  readonly name: string
+  readonly part?: 'question' | 'answer'
+}
+
 interface Archived {
   readonly atMs: number
   readonly address: string
@@ -93,7 +101,9 @@ export class SimulatedNetwork {
   readonly #cuts = new Set<{ from: string; to: string }>()
   readonly #archive: Archived[] = []
   /** Frames that are to be damaged, each once. */
-  readonly #toDamage: { from: string; to: string; name: string }[] = []
+  readonly #toDamage: Damage[] = []
+  /** Questions that nodes refused, by their reason. */
+  readonly refused: Map<string, number> = new Map()
   #quality: LinkQuality = GOOD_LINK
   /** Rises when all is healed: what was to come again from before does not. */
   #era = 0
@@ -125,8 +135,8 @@ export class SimulatedNetwork {
   }
 
   /** The next such frame arrives with one of its bits flipped. */
-  damageNext(from: string, to: string, name: string): void {
-    this.#toDamage.push({ from, to, name })
+  damageNext({ from, to, name, part }: Damage): void {
+    this.#toDamage.push({ from, to, name, ...(part !== undefined && { part }) })
   }
 
   /** Questions that were asked before, however long ago, are asked again, to whoever is at that address now. */
@@ -217,6 +227,7 @@ export class SimulatedNetwork {
       judge: (header) => {
         const refusal = answering.judge(header)
         if (refusal === undefined) this.#options.onAccepted(host, frame, header)
+        else this.refused.set(refusal, (this.refused.get(refusal) ?? 0) + 1)
         return refusal
       },
     })
@@ -241,7 +252,7 @@ export class SimulatedNetwork {
     const link = this.#linkOf(from, to)
     const { random } = link
     const quality = this.#qualityOf(from, to)
-    const detail = `${from}>${to} ${name}`
+    const detail = `${from}>${to} ${name}${isAnswer ? ' answer' : ''}`
     this.frames++
     this.bytes += frame.bytes.length
     if (this.#isCut(from, to)) return onFault('frame-cut', detail)
@@ -311,7 +322,10 @@ export class SimulatedNetwork {
 
   #isToBeDamaged(frame: Frame): boolean {
     const index = this.#toDamage.findIndex(
-      (wanted) => isOn(wanted, frame.from, frame.to) && (wanted.name === '*' || wanted.name === frame.name),
+      ({ from, to, name, part }) =>
+        isOn({ from, to }, frame.from, frame.to) &&
+        (name === '*' || name === frame.name) &&
+        (part === undefined || (part === 'answer') === frame.isAnswer),
     )
     if (index >= 0) this.#toDamage.splice(index, 1)
     return index >= 0

@@ -35,8 +35,6 @@ import type { Trace } from './trace.ts'
 export const BUCKET = 'sim'
 /** How long an operator takes to see that a program has ended, and to start it again. */
 const OPERATOR_MS = 2_000
-/** What is on disk is in the tree when the disk says so, which a slow one does later: an exchange before that sees the old tree. */
-const TREE_LAG_MS = 1_000
 /** A run of a minute has some 50,000. Nobody waits for one in which two nodes answer each other without end. */
 const EVENTS_MAX = 20_000_000
 /** Between two looks at what each node thinks of the others and how much waits in it. */
@@ -453,7 +451,7 @@ export class World {
         const [exchange] = running.replica?.exchanges() ?? []
         if (exchange === undefined) return
         const { with: peer, result, questions, durationMs } = exchange
-        const startedAtMs = Math.max(0, this.nowMs - durationMs - TREE_LAG_MS)
+        const startedAtMs = this.nowMs - durationMs
         this.recorder.write({
           type: 'exchange',
           atMs: this.nowMs,

@@ -16,6 +16,23 @@ describe('a scenario', () => {
     }
   })
 
+  it('says once what happens again and again', () => {
+    const { faults, workload } = parseScenario(
+      JSON.stringify({
+        nodes: 2,
+        chaosMs: 60_000,
+        faults: [{ atMs: 1_000, kind: 'cut', from: 'n1', to: 'n2', forMs: 500, everyMs: 1_000, times: 3 }],
+        workload: {
+          operations: [{ atMs: 5, node: 'n1', action: 'put', key: 'k', everyMs: 10, times: 2 }],
+        },
+      }),
+    )
+    expect(faults).toEqual(
+      [1_000, 2_000, 3_000].map((atMs) => ({ atMs, kind: 'cut', from: 'n1', to: 'n2', forMs: 500 })),
+    )
+    expect(workload.operations.map(({ atMs }) => atMs)).toEqual([5, 15])
+  })
+
   it.each([
     ['{', 'one JSON document'],
     ['[]', 'must be an object'],
@@ -38,6 +55,14 @@ describe('a scenario', () => {
       'faults[0].forMS is not known',
     ],
     ['{ "nodes": 3, "chaosMs": 1, "away": ["n1", "n2"] }', 'only a minority'],
+    [
+      '{ "nodes": 3, "chaosMs": 1, "faults": [{ "atMs": 1, "kind": "crash", "node": "n1", "times": 3 }] }',
+      'faults[0]: everyMs and times come together',
+    ],
+    [
+      '{ "nodes": 3, "chaosMs": 1, "faults": [{ "atMs": 1, "kind": "crash", "node": "*", "everyMs": 1, "times": 9999 }, { "atMs": 1, "kind": "crash", "node": "*", "everyMs": 1, "times": 9999 }] }',
+      '19998 in all; at most 10000',
+    ],
     [
       '{ "nodes": 3, "chaosMs": 1, "workload": { "operations": [{ "atMs": 1, "node": "n1", "action": "push", "key": "k" }] } }',
       'workload.operations[0].action must be one of put',

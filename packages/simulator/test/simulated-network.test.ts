@@ -90,7 +90,7 @@ describe('a simulated link', () => {
 
   it('brings a damaged question, which nobody answers, and the asker learns that at once', async () => {
     const pair = new Pair()
-    pair.network.damageNext('n1', '*', 'rumor-notice')
+    pair.network.damageNext({ from: 'n1', to: '*', name: 'rumor-notice' })
     expect(await pair.ask()).toMatchObject({ code: 'broken', message: expect.stringContaining('status 400') })
     expect(pair.heard).toEqual([])
     expect(await pair.ask()).toEqual({ takesRumors: true })
@@ -98,7 +98,7 @@ describe('a simulated link', () => {
 
   it('brings a damaged answer, which is not believed', async () => {
     const pair = new Pair()
-    pair.network.damageNext('n2', 'n1', '*')
+    pair.network.damageNext({ from: 'n2', to: 'n1', name: '*' })
     expect(await pair.ask()).toMatchObject({ code: 'broken', message: expect.stringContaining('nonsense') })
     expect(pair.heard).toHaveLength(1)
   })

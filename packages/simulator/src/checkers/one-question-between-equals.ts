@@ -1,10 +1,15 @@
 import type { CheckerKind } from './checker-kind.ts'
 
+/**
+ * A batch is on the disk before its node is told so, and only then is it in the node's tree: with a slow disk much later.
+ */
+const COUNTED_AFTER_MS = 2_000
+
 export const oneQuestionBetweenEquals: CheckerKind = {
   name: 'one-question-between-equals',
   guards: 'P3, F15, F19',
   asserts:
-    'An exchange that found its two nodes equal took one question, if neither stored anything while it lasted (otherwise they may have become equal on the way). ' +
+    'An exchange that found its two nodes equal took one question, if neither stored anything while it lasted or in the 2 s before (otherwise they may have become equal on the way). ' +
     'Where the disk is not seen or the beginning is not known, this is judged at the audit only.',
   watch(complain, { diskIsSeen }) {
     const storedAtMs = new Map<string, number>()
@@ -18,7 +23,8 @@ export const oneQuestionBetweenEquals: CheckerKind = {
       exchange({ atMs, node, peer, result, questions, startedAtMs }) {
         if (result !== 'equal') return
         const wasQuiet = (name: string): boolean =>
-          startedAtMs !== undefined && (storedAtMs.get(name) ?? -1) < startedAtMs
+          startedAtMs !== undefined &&
+          (storedAtMs.get(name) ?? Number.NEGATIVE_INFINITY) + COUNTED_AFTER_MS < startedAtMs
         const isJudged = isAudit || (diskIsSeen && wasQuiet(node) && wasQuiet(peer))
         if (questions < 1 || (isJudged && questions > 1))
           complain({

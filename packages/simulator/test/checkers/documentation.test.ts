@@ -4,6 +4,7 @@ import { CHECKER_KINDS } from '../../src/index.ts'
 import { ANOMALIES } from './anomalies.ts'
 import { MUTATIONS } from './mutations.ts'
 import { PERMITTED } from './permitted.ts'
+import { table, withTables } from './tables.ts'
 
 const PAGE = new URL('../../../../docs/checkers.md', import.meta.url)
 
@@ -29,25 +30,8 @@ const TABLES: Readonly<Record<string, string>> = {
 describe('docs/checkers.md', () => {
   it('has the tables that the checkers and their tests give (`UPDATE_DOCS=1` writes them anew)', () => {
     const page = readFileSync(PAGE, 'utf8')
-    const updated = withTables(page)
+    const updated = withTables(page, TABLES)
     if (process.env['UPDATE_DOCS'] === '1') writeFileSync(PAGE, updated)
     else expect(page).toBe(updated)
   })
 })
-
-function withTables(page: string): string {
-  let updated = page
-  for (const [name, rows] of Object.entries(TABLES)) {
-    const [from, to] = [`<!-- table: ${name} -->\n`, `<!-- end: ${name} -->\n`]
-    const start = updated.indexOf(from)
-    const end = updated.indexOf(to)
-    if (start < 0 || end < start) throw new Error(`the page has no place for the table "${name}"`)
-    updated = updated.slice(0, start + from.length) + rows + updated.slice(end)
-  }
-  return updated
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |\n`
-  return line(head) + line(head.map(() => '---')) + rows.map(line).join('')
-}

@@ -149,7 +149,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ),
   mutation('equals needed three questions', 'one-question-between-equals', (history) =>
     all(history, 'exchange')
-      .filter(({ event }) => event.result === 'equal')
+      .filter(({ event }) => event.result === 'equal' && isQuietAt(history, event.atMs))
       .map(
         ({ event, index }) =>
           () =>
@@ -212,4 +212,10 @@ function overwritten(
 
 function endsLife(event: HistoryEvent, node: string | undefined): boolean {
   return (event.type === 'fault' || (event.type === 'process' && event.what === 'wiped')) && event.node === node
+}
+
+/** Whether nobody has stored anything for so long that it shows in what nodes say of themselves. */
+function isQuietAt(history: readonly HistoryEvent[], atMs: number): boolean {
+  const stored = [...all(history, 'stored'), ...all(history, 'purged')]
+  return stored.every(({ event }) => event.atMs > atMs || event.atMs < atMs - 5_000)
 }

@@ -216,6 +216,10 @@ export const PERMITTED: readonly Permitted[] = [
     'two nodes become equal while they compare',
     and(exchange(206.5, 'a', 'b', 3, { result: 'equal', startedAtMs: 204 })),
   ),
+  permitted(
+    'two nodes compare while one of them has not yet been told that its last write is durable',
+    and(exchange(209, 'a', 'b', 2, { result: 'equal', startedAtMs: 207.5 })),
+  ),
   permitted('two nodes differ, and repair it', and(exchange(400, 'a', 'b', 6))),
   permitted(
     'a joiner throws an id away for the next one',

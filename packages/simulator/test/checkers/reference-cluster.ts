@@ -169,6 +169,9 @@ export class ReferenceCluster {
       }
     for (const _ of ['there', 'and back'])
       for (const node of present) for (const peer of present) this.#exchange(node, peer)
+    // By now whatever was stored has been counted, so equals need one question.
+    this.#nowMs = deadlineMs - 1_000
+    for (const node of present) for (const peer of present) this.#exchange(node, peer)
     this.#nowMs = deadlineMs
     this.#note({ type: 'phase', phase: 'audit' })
     for (const node of present) this.#lookInto(node)
