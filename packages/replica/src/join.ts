@@ -57,7 +57,7 @@ export async function foundCluster(context: JoinContext): Promise<void> {
   for (let delayMs = RETRY_MIN_MS; silent.size > 0 && !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const seed of silent) {
       const answer = await hello(seed, context)
-      if (answer === undefined) continue
+      if (answer === undefined || answer === 'stranger') continue
       if (answer.cluster !== '')
         throw new FatalError(
           'cluster_exists',
@@ -95,7 +95,7 @@ export async function askForSponsor(context: JoinContext): Promise<Sponsorship |
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const seed of shuffled(context.seeds, random)) {
       const answer = await hello(seed, context)
-      if (answer?.member !== true) continue
+      if (answer === undefined || answer === 'stranger' || !answer.member) continue
       const sponsorship = await askOne(seed, replica, context)
       if (sponsorship !== undefined) return sponsorship
     }
@@ -208,14 +208,16 @@ export function knownPeerOf({ replica, name, address, clientUrl }: KnownPeer): K
   return { replica, name, address, clientUrl }
 }
 
+/** Who lives there; `stranger` when it is somebody of another cluster than ours, `undefined` when nobody answers. */
 export async function hello(
   address: string,
   { transport, peerTimeoutMs }: Pick<JoinContext, 'transport' | 'peerTimeoutMs'>,
-): Promise<Answer<'hello'> | undefined> {
+): Promise<Answer<'hello'> | 'stranger' | undefined> {
   try {
     return await transport.ask({ replica: '', address }, 'hello', {}, Math.min(peerTimeoutMs, 1_000))
   } catch (error) {
-    if (error instanceof UnreachableError || error instanceof RefusalError) return undefined
+    if (error instanceof RefusalError) return error.code === 'wrong-cluster' ? 'stranger' : undefined
+    if (error instanceof UnreachableError) return undefined
     throw error
   }
 }

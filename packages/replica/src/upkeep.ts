@@ -83,11 +83,11 @@ export class Upkeep {
     if (hasContact() && detector.members().every(({ state }) => state === 'alive')) return
     for (const seed of seeds) {
       const answer = await hello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
-      if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue
-      if (answer.cluster !== identity?.cluster) {
-        log.warn('seed-of-another-cluster', { seed, cluster: answer.cluster })
+      if (answer === 'stranger') {
+        log.warn('seed-of-another-cluster', { seed })
         continue
       }
+      if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue
       const known = detector.member(answer.replica)
       if (known?.address === seed && known.state === 'alive' && hasContact()) continue
       try {

@@ -125,6 +125,22 @@ describe('a cluster of three', () => {
 })
 
 describe('founding and joining', () => {
+  it('says when a seed belongs to another cluster, and has nothing to do with it', async () => {
+    const cluster = await SmallCluster.of(2)
+    await cluster.start('stranger', { found: true, seeds: [] })
+    cluster.crash('n1')
+    cluster.crash('n2')
+    await cluster.start('n2', { seeds: ['stranger:7701'] })
+    await cluster.until(() => cluster.node('n2').status().ready)
+    expect(cluster.warnings).toContain('n2: seed-of-another-cluster')
+    expect(
+      cluster
+        .node('n2')
+        .members()
+        .map(({ name }) => name),
+    ).not.toContain('stranger')
+  })
+
   it('refuses a second founder while another cluster answers', async () => {
     const cluster = await SmallCluster.of(1)
     await cluster.start('n2', { found: true })

@@ -6,7 +6,6 @@ import {
   type Address,
   type Entry,
   type Hash,
-  type Log,
   type Measures,
   type Peer,
   type Question,
@@ -54,6 +53,7 @@ interface Machine {
 export class SmallCluster {
   readonly time = new VirtualTime()
   readonly asked: Asked[] = []
+  readonly warnings: string[] = []
   /** Links that carry nothing, as `from>to`; `*` stands for all. */
   readonly cut = new Set<string>()
   readonly #machines = new Map<string, Machine>()
@@ -110,7 +110,7 @@ export class SmallCluster {
       timers: { after: (delayMs, run) => this.time.after(delayMs, () => process.crashed || run()) },
       random: this.#random,
       hash: sha256,
-      log: SILENT,
+      log: { info: () => {}, warn: (event) => this.warnings.push(`${name}: ${event}`), error: () => {} },
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
       self: { name: as, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
@@ -245,8 +245,6 @@ function newMachine(name: string): Machine {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
   return { name, address: `${name}:7701`, db, process: undefined, fatal: [] }
 }
-
-const SILENT: Log = { info: () => {}, warn: () => {}, error: () => {} }
 
 /** Mulberry32: small, seeded, good enough for tests. */
 export function seededRandom(seed: number): Random {
