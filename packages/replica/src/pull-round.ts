@@ -39,6 +39,9 @@ const VECTOR_BYTES_PER_QUESTION_MAX: number = PEER_FRAME_BYTES_MAX / 2
 /** 1,024 answers of up to 1 MiB: a round that needs more goes on in the next. */
 const ANSWERS_PER_ROUND_MAX = 1_024
 
+/** It is answered out of memory. Whoever takes longer is away, and the next pull may find somebody who is not. */
+const VECTOR_HASH_TIMEOUT_MS = 1_000
+
 /** Learns from one member what was missed: 16 bytes when nothing was, else exactly the missed entries. */
 export async function pullRound(peer: ReplicaId, context: PullContext): Promise<PullResult> {
   const { state } = context
@@ -60,7 +63,7 @@ export async function compareVectors(
   { ask, state }: Pick<PullContext, 'ask' | 'state'>,
 ): Promise<{ mine: Question<'vector-hash'>; answer: Answer<'vector-hash'> }> {
   const mine = { vector: state().vectorHash(), roster: state().rosterHash() }
-  return { mine, answer: await ask(peer, 'vector-hash', mine) }
+  return { mine, answer: await ask(peer, 'vector-hash', mine, VECTOR_HASH_TIMEOUT_MS) }
 }
 
 /**
