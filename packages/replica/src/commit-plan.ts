@@ -72,6 +72,7 @@ export class CommitDraft {
   readonly #dots: CommitBatch['dots'][number][] = []
   readonly #adopted: CommitBatch['adopted'][number][] = []
   readonly #sums = new Map<Leaf, Uint8Array>()
+  #hasCorrupt = false
   #entries = 0
   #bytes = 0
   #rebuilds: number
@@ -100,12 +101,24 @@ export class CommitDraft {
   planned(address: Address): Held | 'unread' {
     const entry = this.#after.get(address) ?? this.#context.below?.after.get(address)
     if (entry !== undefined) return entry
-    return this.#before.has(address) ? this.#before.get(address) : 'unread'
+    const held = this.#before.get(address)
+    return held !== undefined || this.#before.has(address) ? held : 'unread'
+  }
+
+  /** Adds a key of which no plan tells and that was not read yet. */
+  noteUnread(address: Address, unread: Set<Address>): void {
+    if (this.planned(address) === 'unread') unread.add(address)
   }
 
   /** Notes what the store holds of a key. */
   read(address: Address, held: Held): void {
     this.#before.set(address, held)
+    if (held === 'corrupt') this.#hasCorrupt = true
+  }
+
+  /** Whether a key was read whose entry cannot be. */
+  get hasCorrupt(): boolean {
+    return this.#hasCorrupt
   }
 
   /** The sum of a leaf, worked out from its rows: the old one includes an entry that can no longer be read. */

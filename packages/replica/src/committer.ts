@@ -252,7 +252,7 @@ export class Committer {
     try {
       for (const arrival of chunk) {
         if (draft.isFull) break
-        const corrupt = corruptIn(arrival, draft)
+        const corrupt = draft.hasCorrupt ? corruptIn(arrival, draft) : NONE
         if (corrupt.length > 0) {
           if (flight !== undefined || draft.arrivals.length > 0) break
           await this.#recompute(corrupt, draft)
@@ -273,19 +273,17 @@ export class Committer {
 
   async #read(chunk: readonly Arrival[], draft: CommitDraft): Promise<void> {
     const { store } = this.#context
-    const unread: Address[] = []
-    const note = (address: Address): void => {
-      if (draft.planned(address) === 'unread') unread.push(address)
-    }
+    const unread = new Set<Address>()
     for (const arrival of chunk) {
-      if (arrival.kind === 'write') note(arrival.address)
-      else if (arrival.kind === 'entries') for (const entry of arrival.entries) note(entry.address)
+      if (arrival.kind === 'write') draft.noteUnread(arrival.address, unread)
+      else if (arrival.kind === 'entries') for (const entry of arrival.entries) draft.noteUnread(entry.address, unread)
     }
-    if (unread.length <= SYNCHRONOUS_READS_MAX) {
-      for (const address of unread) if (draft.planned(address) === 'unread') draft.read(address, store.read(address))
+    if (unread.size <= SYNCHRONOUS_READS_MAX) {
+      for (const address of unread) draft.read(address, store.read(address))
       return
     }
-    for (const [index, held] of (await store.readMany(unread)).entries()) draft.read(unread[index] ?? '', held)
+    const addresses = [...unread]
+    for (const [index, held] of (await store.readMany(addresses)).entries()) draft.read(addresses[index] ?? '', held)
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
