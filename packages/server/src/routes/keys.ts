@@ -5,7 +5,9 @@ import { etagOf, isExpired, type Entry } from '@grapevine/core'
 import type { WriteRequest, WriteResult } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
+import { answerTogether } from '../http/answer-together.ts'
 import { readBody } from '../http/body.ts'
+import { endWith } from '../http/end-with.ts'
 import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/entity-tags.ts'
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { ProblemError, sendProblem, traceIdOf, type Trouble } from '../http/problem.ts'
@@ -119,9 +121,14 @@ class KeyRoutes {
       // Values share an origin with the dashboard: none may be taken for a page of it.
       headers['X-Content-Type-Options'] = 'nosniff'
       if (isMarkup(held.contentType)) headers['Content-Security-Policy'] = 'sandbox'
-      response.writeHead(200, headers)
-      if (body) response.end(held.value)
-      else response.end()
+      const { value } = held
+      answerTogether(() => {
+        response.writeHead(200, headers)
+        if (body) endWith(response, value)
+        else response.end()
+        meter.answered(200, startedMs)
+      })
+      return
     }
     meter.answered(response.statusCode, startedMs)
   }
