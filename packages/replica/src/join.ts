@@ -175,11 +175,20 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
 /** Who must know a joiner before it writes, and who of them does. */
 export interface Introduction {
   readonly ask: AskMember
-  /** Every other member by the roster; `isAway` when the failure detector holds it for dead or gone. */
-  readonly others: () => readonly { readonly replica: ReplicaId; readonly isAway: boolean }[]
+  /**
+   * Every other member by the roster; `away` when the failure detector holds it for dead or gone, `unheard-of` when it
+   * never heard of it.
+   */
+  readonly others: () => readonly { readonly replica: ReplicaId; readonly standing: 'here' | 'away' | 'unheard-of' }[]
   readonly self: ReplicaId
   readonly publication: () => Question<'publish'>
 }
+
+/**
+ * Whoever lives is heard of within this time. Only a joiner that died in the middle of joining, along with its sponsor,
+ * leaves an id that nobody knows anything about; it would be waited for for ever.
+ */
+const HEARD_OF_MS = 15_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
@@ -188,9 +197,16 @@ export interface Introduction {
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
   const { ask, others, self, publication } = introduction
   const introduced = new Set<ReplicaId>()
+  const startedMs = context.clock.monotonicMs()
+  const awaited = (): ReplicaId[] => {
+    const isHeardOf = context.clock.monotonicMs() - startedMs < HEARD_OF_MS
+    return others()
+      .filter(({ standing }) => standing === 'here' || (standing === 'unheard-of' && isHeardOf))
+      .map(({ replica }) => replica)
+      .filter((replica) => !introduced.has(replica))
+  }
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
-    for (const { replica, isAway } of others()) {
-      if (isAway || introduced.has(replica)) continue
+    for (const replica of awaited()) {
       try {
         const { roster } = await ask(replica, 'publish', publication(), context.peerTimeoutMs)
         if (roster.known.includes(self)) introduced.add(replica)
@@ -199,7 +215,7 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
         context.log.info('not-introduced-yet', { peer: replica, error: error.message })
       }
     }
-    if (introduced.size > 0 && others().every(({ replica, isAway }) => isAway || introduced.has(replica))) return
+    if (introduced.size > 0 && awaited().length === 0) return
     await sleep(context.timers, delayMs)
   }
 }

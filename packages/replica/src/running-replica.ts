@@ -21,7 +21,14 @@ import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Intake } from './intake.ts'
-import { askForSponsor, awaitIntroduction, bootstrap, foundCluster, type JoinContext } from './join.ts'
+import {
+  askForSponsor,
+  awaitIntroduction,
+  bootstrap,
+  foundCluster,
+  type Introduction,
+  type JoinContext,
+} from './join.ts'
 import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import type { PullContext } from './pull-round.ts'
@@ -286,11 +293,11 @@ export class RunningReplica implements Replica {
       roster: this.#committer.state.roster,
       promise: this.#committer.state.promise,
     })
-    const others = (): { replica: ReplicaId; isAway: boolean }[] =>
+    const others: Introduction['others'] = () =>
       this.#committer.state
         .members()
         .filter((replica) => replica !== identity.replica)
-        .map((replica) => ({ replica, isAway: isAway(member.detector.member(replica)?.state) }))
+        .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
     await awaitIntroduction({ ask: member.ask, others, self: identity.replica, publication }, joining)
     if (this.#stopping) return
     await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
@@ -435,8 +442,10 @@ export class RunningReplica implements Replica {
   }
 }
 
-function isAway(state: MemberState | undefined): boolean {
-  return state === 'dead' || state === 'left'
+/** Whether a joiner waits for a member until that one knows it. */
+function standingFor(state: MemberState | undefined): 'here' | 'away' | 'unheard-of' {
+  if (state === undefined) return 'unheard-of'
+  return state === 'dead' || state === 'left' ? 'away' : 'here'
 }
 
 /** Before it has joined, a replica is nobody. */

@@ -88,8 +88,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
   workload.stop()
   const { intervalMs, deadlineMs } = deadlineOf(world)
-  // Whoever never came in is not missed, but waited for: a founder waits for every seed (frontier.md R12).
-  const away = new Set(plan.away.filter((name) => world.named(name).every(({ wasMember }) => wasMember)))
+  const away = awayIn(world, plan.away)
   recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'heal', away: [...away], deadlineMs })
   injector.mendAll(away)
   const healingMs = world.nowMs
@@ -134,6 +133,17 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
 function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
   return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
+ * Of the nodes that are meant to stay away, those that may. Whoever never came in is not missed, but waited for: a founder
+ * waits for every seed (frontier.md R12). And without the last member nobody could let the others in.
+ */
+function awayIn({ machines }: World, planned: readonly string[]): ReadonlySet<string> {
+  const members = machines.filter(({ wasMember }) => wasMember)
+  const staying = members.filter(({ name, disk }) => disk.exists && !planned.includes(name))
+  const mayLeave = members.filter(({ cluster }) => staying.some((other) => other.cluster === cluster))
+  return new Set(mayLeave.map(({ name }) => name).filter((name) => planned.includes(name)))
 }
 
 function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {

@@ -108,22 +108,22 @@ export class LevelStore implements Store {
   }
 
   read(address: Address): Held {
-    this.#refusePoisoned()
+    this.#refuseUnusable()
     return readEntry(this.#db, address, READ, this.#options.hash)
   }
 
   async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
-    this.#refusePoisoned()
+    this.#refuseUnusable()
     return readEntries(this.#db, addresses, READ, this.#options.hash)
   }
 
   view(): StoreView {
-    this.#refusePoisoned()
+    this.#refuseUnusable()
     return new LevelView(this.#db, this.#options.hash)
   }
 
   async commit(batch: CommitBatch): Promise<void> {
-    this.#refusePoisoned()
+    this.#refuseUnusable()
     const isNewIdentity = batch.identity !== undefined && batch.identity.replica !== this.#state.identity?.replica
     if (isNewIdentity && batch.identity) await this.#options.identityWitness?.announce(batch.identity)
     const number = this.#batchNumber + 1
@@ -202,9 +202,10 @@ export class LevelStore implements Store {
     await rows.write({ sync: true })
   }
 
-  #refusePoisoned(): void {
+  #refuseUnusable(): void {
     if (this.#poisoned)
       throw new StoreError('io_error', 'the database is being opened again after a failed write; try again shortly')
+    if (this.#db.status !== 'open') throw new StoreError('io_error', 'the database is closed: this node is stopping')
   }
 }
 

@@ -37,6 +37,13 @@ function memory(): MemoryLevel<Buffer, Buffer> {
   return new MemoryLevel({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
 }
 
+it('refuses everything once it is closed, as an error of the store', async () => {
+  const store = await openInMemory(memory())
+  await store.close()
+  for (const use of [() => store.read('a\0b'), () => store.view()]) expect(use).toThrow(StoreError)
+  await expect(store.readMany(['a\0b'])).rejects.toThrow(StoreError)
+})
+
 testStore('memory-level', async () => {
   const db = memory()
   return { store: await openInMemory(db), crashAndOpen: () => openInMemory(db) }

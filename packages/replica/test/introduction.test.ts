@@ -1,0 +1,46 @@
+import { UnreachableError, type ReplicaId } from '@grapevine/core'
+import { expect, it } from 'vitest'
+import type { AskMember } from '../src/ask-member.ts'
+import { awaitIntroduction, type Introduction, type JoinContext } from '../src/join.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+const SELF = 'aaaaaaaaaaaaaaaa'
+const KNOWS = 'bbbbbbbbbbbbbbbb'
+const SILENT = 'cccccccccccccccc'
+
+/** Lets a joiner wait for its introduction beside one member that knows it and one that never answers. */
+async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['standing']): Promise<boolean> {
+  const time = new VirtualTime()
+  const ask = ((replica: ReplicaId) => {
+    if (replica !== KNOWS) return Promise.reject(new UnreachableError('refused', 'nobody there'))
+    return Promise.resolve({
+      roster: { known: [SELF, KNOWS, SILENT], evicted: [] },
+      promise: { wallMs: 0, counter: 0 },
+    })
+  }) as unknown as AskMember
+  const introduction: Introduction = {
+    ask,
+    self: SELF,
+    others: () => [
+      { replica: KNOWS, standing: 'here' },
+      { replica: SILENT, standing: silent },
+    ],
+    publication: () => ({ roster: { known: [], evicted: [] }, promise: { wallMs: 0, counter: 0 } }),
+  }
+  const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
+  let done = false
+  void awaitIntroduction(introduction, context as unknown as JoinContext).then(() => {
+    done = true
+  })
+  await time.advance(60_000)
+  return done
+}
+
+it('waits for a member that is here, and not for one that is away', async () => {
+  expect(await isIntroduced('here')).toBe(false)
+  expect(await isIntroduced('away')).toBe(true)
+})
+
+it('does not wait for ever for an id that nobody has heard of', async () => {
+  expect(await isIntroduced('unheard-of')).toBe(true)
+})
