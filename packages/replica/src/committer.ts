@@ -224,7 +224,7 @@ export class Committer {
     }
   }
 
-  /** Those who are next and can be planned together with the draft. What needs quiet comes alone. */
+  /** Those who are next and can be planned together with the draft. What needs quiet is the first of its group. */
   #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly Arrival[] {
     const isQuiet = flight === undefined && draft.arrivals.length === 0
     let entries = 0
