@@ -5,7 +5,7 @@ import type { Leaf, Partition } from './placement/partition.ts'
 import type { Totals } from './ports.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
-import type { ClusterId, ReplicaId, Version } from './version/version.ts'
+import type { ClusterId, ReplicaId, Version, WriterId } from './version/version.ts'
 import type { VectorRows } from './vector/version-vector.ts'
 
 /** The first 8 bytes of a hash, as a byte string: enough to tell replicas apart, a quarter of the traffic. */
@@ -79,10 +79,31 @@ export interface Conversations {
       readonly members: readonly MemberUpdate[]
     }
   }
-  /** Publications, both ways: rosters are merged by whoever receives one. */
+  /**
+   * What I know of members, frontier and folded writers; what do you publish (frontier.md R9)? Rosters, folded writers
+   * and the frontier are merged by whoever receives them.
+   */
   readonly publish: {
-    readonly question: { readonly roster: Roster; readonly promise: Hlc }
-    readonly answer: { readonly roster: Roster; readonly promise: Hlc }
+    readonly question: {
+      readonly roster: Roster
+      readonly folded: readonly WriterId[]
+      readonly frontier: Hlc
+      /** The hashes of the asker's 256 vectors, or none when it does not need the answerer's. */
+      readonly partitions: readonly ShortHash[]
+      /** Please promise at least this, if your own clock has passed it: time alone lets an expired entry go. */
+      readonly wanted: Hlc
+    }
+    /** All of it from one moment. */
+    readonly answer: {
+      readonly roster: Roster
+      readonly folded: readonly WriterId[]
+      readonly frontier: Hlc
+      readonly promise: Hlc
+      /** The answerer's vectors of the partitions whose hashes differ from the asker's. */
+      readonly vectors: readonly (readonly [Partition, VectorRows])[]
+      /** Earlier writers of the answerer that are not folded yet. */
+      readonly closed: readonly WriterId[]
+    }
   }
   /** Here is news. The answer tells of each whether it was; all of it is durable there, or what `lacking` says. */
   readonly rumors: {
@@ -110,9 +131,17 @@ export interface Conversations {
   }
   /** My vector and roster hash to this. The partitions' hashes come back when the vector's differ. */
   readonly 'vector-hash': {
-    readonly question: { readonly vector: ShortHash; readonly roster: ShortHash }
+    readonly question: {
+      readonly vector: ShortHash
+      /** Of K, E and the folded writers. */
+      readonly roster: ShortHash
+      readonly frontier: Hlc
+    }
     readonly answer: {
       readonly sameRoster: boolean
+      readonly frontier: Hlc
+      /** Whether the answerer has dropped all that is at or below its frontier: else its root says nothing (R11). */
+      readonly purged: boolean
       /** Empty when the vectors are equal, else 256. */
       readonly partitions: readonly ShortHash[]
       /** The root of the answerer's tree, when the vectors are equal: unequal roots are a fault then. */
@@ -121,9 +150,19 @@ export interface Conversations {
   }
   /** What have I missed? These are my vectors of the partitions that differ. */
   readonly 'missed-entries': {
-    readonly question: { readonly vectors: readonly (readonly [Partition, VectorRows])[] }
+    readonly question: {
+      readonly vectors: readonly (readonly [Partition, VectorRows])[]
+      /** Of the folded writers, whose dots the vectors cover without naming them. */
+      readonly folded: ShortHash
+      /** A joiner's vectors cover what they name, and nothing else. */
+      readonly bootstrap: boolean
+    }
     readonly answer: {
       readonly entries: readonly Entry[]
+      /** F of the same moment: it is adopted with the claims (R7). */
+      readonly frontier: Hlc
+      /** To a joiner: the folded writers, whose dots the claims cover without naming them. */
+      readonly folded: readonly WriterId[]
       /** For each partition that is answered completely: the answerer's vector at the same moment (R7). */
       readonly claims: readonly (readonly [Partition, VectorRows])[]
       readonly clock: Hlc
@@ -134,9 +173,13 @@ export interface Conversations {
     readonly question: {
       /** The asker's root. */
       readonly root: Digest
+      /** The frontier for which the asker's tree is exact: only equal ones are compared (R11). */
+      readonly frontier: Hlc
       readonly nodes: readonly TreeNode[]
     }
     readonly answer: {
+      /** The frontier of the answerer's tree. When it is another one, nothing else is said. */
+      readonly frontier: Hlc
       /** For each node asked for, the hashes of its 16 descendants four levels down. Empty when roots are equal. */
       readonly children: readonly (readonly ShortHash[])[]
     }
@@ -175,9 +218,14 @@ export interface Conversations {
   }
   /** For reports: hashes at depth 8 (partitions) or of the leaves of some partitions, with their entry counts. */
   readonly report: {
-    readonly question: { readonly partitions: readonly Partition[] }
+    readonly question: {
+      readonly partitions: readonly Partition[]
+      /** The asker's frontier: trees of different ones differ without meaning anything by it. */
+      readonly frontier: Hlc
+    }
     readonly answer: {
       readonly report: ReplicaReport
+      readonly frontier: Hlc
       /** 256 hashes at depth 8, of one moment. */
       readonly partitions: readonly ShortHash[]
       /** For each partition asked for, the 256 hashes of its leaves, of the same moment. */

@@ -33,6 +33,7 @@ export const REFUSALS = [
   'malformed',
   'name-taken',
   'not-founded',
+  'folded-otherwise',
   'failed',
 ] as const
 export type Refusal = (typeof REFUSALS)[number]

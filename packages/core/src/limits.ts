@@ -32,6 +32,15 @@ export const PARKED_BYTES_MAX: number = 16 * MIB
 /** P9: more than clocks kept by NTP differ by, less than a user would call a wrong time. */
 export const DRIFT_MS_MAX = 10_000
 
+/** Purged keys that a node remembers, for whoever asks why a tombstone could go: 5 MiB. */
+export const PURGE_RECORDS_MAX = 100_000
+/** Rows of them, when purges are small: opening reads their names. */
+export const PURGE_RECORD_BATCHES_MAX = 4_096
+/** Raises of the frontier that are remembered: about three hours of them under constant writes. */
+export const FRONTIER_GROUNDS_MAX = 1_024
+/** Keys dropped by one batch: as large as any other group commit. */
+export const PURGE_KEYS_PER_BATCH_MAX: number = COMMIT_ENTRIES_MAX
+
 export const LIST_LIMIT_MAX = 1_000
 export const LIST_LIMIT_DEFAULT = 100
 

@@ -4,7 +4,7 @@ import type { Roster } from './membership/roster.ts'
 import type { Leaf, Partition } from './placement/partition.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
-import type { ClusterId, Dot, ReplicaId } from './version/version.ts'
+import type { ClusterId, Dot, ReplicaId, Version, WriterId } from './version/version.ts'
 import type { VectorRows, VersionVector } from './vector/version-vector.ts'
 
 export interface Clock {
@@ -75,6 +75,8 @@ export interface Totals {
   readonly tombstones: number
   /** Bytes of all envelopes. */
   readonly bytes: number
+  /** Of these the tombstones'. */
+  readonly tombstoneBytes: number
 }
 
 /** Who this replica is; the identity file of the data directory must agree with it. */
@@ -98,13 +100,36 @@ export interface KnownPeer {
   readonly clientUrl: string
 }
 
+/** What becomes of one key. */
+export interface Change {
+  /** `undefined` drops the key: what it held is purged (frontier.md R10). */
+  readonly after: Entry | undefined
+  /** What the key held before: its index rows go. An entry when `after` is none. */
+  readonly before: Held
+}
+
+/** Why the frontier was raised. Kept for a bounded time, for whoever wants to know why a tombstone could go. */
+export interface FrontierGrounds {
+  /** F from then on. */
+  readonly frontier: Hlc
+  readonly atMs: number
+  /** The member whose frontier was taken over (R11); empty when this replica decided. */
+  readonly takenFrom: ReplicaId | ''
+  /** What each member had promised when all covered what any had covered (R9). Empty when taken over. */
+  readonly promises: readonly (readonly [ReplicaId, Hlc])[]
+}
+
+/** A tombstone or expired entry that went. Kept for a bounded time. */
+export interface PurgeRecord {
+  readonly version: Version
+  readonly purgedAtMs: number
+}
+
 /** All that one commit changes. It becomes durable as a whole or not at all. */
 export interface CommitBatch {
-  readonly changes: readonly {
-    readonly after: Entry
-    /** What the key held before: its index rows go. */
-    readonly before: Held
-  }[]
+  /** The wall clock, for what is remembered of purges. */
+  readonly atMs: number
+  readonly changes: readonly Change[]
   /** Dots that are covered from now on. */
   readonly dots: readonly { readonly partition: Partition; readonly dot: Dot }[]
   /** Vectors of complete answers, adopted with their last entries (R7). */
@@ -117,6 +142,12 @@ export interface CommitBatch {
   readonly identity?: Identity
   readonly roster?: Roster
   readonly peers?: readonly KnownPeer[]
+  /** F, raised; stored no later than the first drop that it allows. */
+  readonly frontier?: FrontierGrounds
+  /** Writers that are folded from now on: all of them, those of before included. */
+  readonly folded?: readonly WriterId[]
+  /** The writers of this replica so far, the present one last: those before it are closed. */
+  readonly writers?: readonly WriterId[]
   /** State as it was before this batch, for the store to start from after the next crash. */
   readonly checkpoint?: readonly PartitionState[]
 }
@@ -140,6 +171,11 @@ export interface StoredState {
   readonly totals: Totals
   /** Leaves recomputed from their rows, since the directory was made. */
   readonly rebuilds: number
+  /** F of frontier.md. */
+  readonly frontier: Hlc
+  readonly folded: readonly WriterId[]
+  /** The writers of this replica, oldest first. The one of this run is not among them yet. */
+  readonly writers: readonly WriterId[]
   /** What opening had to replay: batches since the last checkpoint of each partition. */
   readonly replayedBatches: number
 }
@@ -174,6 +210,12 @@ export interface LeafContent {
   readonly corrupt: number
 }
 
+/** A tombstone, or an entry with an expiry, and what the frontier has to pass before it goes. */
+export interface Purgeable {
+  readonly at: Hlc
+  readonly address: Address
+}
+
 /** A row that is there and cannot be read. */
 export interface CorruptRow {
   readonly corrupt: Address
@@ -185,12 +227,19 @@ export interface StoreView {
   /** Found through the hash index. */
   readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]>
   leaf(leaf: Leaf): Promise<LeafContent>
-  /** Entries whose dots `vector` lacks, found through the dot index. */
-  missing(partition: Partition, vector: VersionVector): AsyncIterable<Entry | CorruptRow>
+  /** Entries whose dots `vector` lacks and whose writers are not folded, found through the dot index. */
+  missing(partition: Partition, vector: VersionVector, folded: ReadonlySet<WriterId>): AsyncIterable<Entry | CorruptRow>
   /** Entries in order of their addresses. */
   scan(range: Range): AsyncIterable<Entry | CorruptRow>
-  /** When the longest-held tombstone or expiring entry may go at the earliest, or `undefined` without any. */
-  firstPurgeable(): Promise<Hlc | undefined>
+  /**
+   * Tombstones and expiring entries that may go once the frontier is at `below` or above it, by when they may, up to
+   * `limit` of them, those behind `after` only.
+   */
+  purgeable(below: Hlc, limit: number, after?: Purgeable): Promise<readonly Purgeable[]>
+  /** The reasons why the frontier is where it is, newest first. */
+  frontierGrounds(): Promise<readonly FrontierGrounds[]>
+  /** What was purged of this key last, if that was not too long ago. */
+  purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined>
   close(): Promise<void>
 }
 

@@ -1,9 +1,11 @@
 import {
+  compareHlc,
   RefusalError,
   standingOf,
   type Answer,
   type Clock,
   type ClusterId,
+  type Hlc,
   type Identity,
   type Measures,
   type Question,
@@ -16,11 +18,13 @@ import {
   type Timers,
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
+import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
 import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
+import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 
 /** Who asks whom, as the frame says. */
@@ -74,8 +78,13 @@ export interface AnswerContext {
   readonly answerBytesMax: number
   readonly isPaused: (what: 'rumors' | 'anti-entropy') => boolean
   readonly report: () => ReplicaReport
+  readonly changeMembership: ChangeMembership
   /** Stores what a publication brings before it has any effect. */
-  readonly learnRoster: (roster: Roster) => Promise<void>
+  readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
+  /** Takes over a higher frontier (frontier.md R11). */
+  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** Drops what the frontier makes absent, to the last row. */
+  readonly sweep: () => Promise<void>
 }
 
 export type Answerers = {
@@ -90,9 +99,10 @@ export function answerers(context: AnswerContext): Answerers {
   const { state, store, intake, detector, clock, timers, measures, answerBytesMax } = context
   let swaps = 0
   return {
-    publish: async ({ roster }) => {
-      await context.learnRoster(roster)
-      return { roster: state().roster, promise: state().promise }
+    publish: async (question, from) => {
+      await context.learn(question, from)
+      await promiseAtLeast(question.wanted, context)
+      return publicationFor(state(), question.partitions)
     },
     rumors: async ({ entries, hops }, from) => {
       const rumors = context.rumors
@@ -114,26 +124,35 @@ export function answerers(context: AnswerContext): Answerers {
       return { takesRumors: !context.isPaused('rumors') }
     },
     'hot-rumors': () => ({ entries: context.rumors.hotEntries() }),
-    'vector-hash': async ({ vector, roster }, from) => {
-      const sameRoster = roster === state().rosterHash()
+    'vector-hash': async ({ vector, roster, frontier }, from) => {
+      await context.learnFrontier(frontier, from)
       if (vector === state().vectorHash()) await freshTree(state(), timers)
-      // Vector and root are of one moment: the vector is compared again in the turn in which the root is read.
-      if (vector === state().vectorHash()) return { sameRoster, partitions: [], root: state().tree.root() }
+      // Vector, frontier and root are of one moment: the vector is compared again in the turn in which the root is read.
+      const moment = {
+        sameRoster: roster === state().rosterHash(),
+        frontier: state().frontier,
+        purged: state().isPurged,
+      }
+      if (vector === state().vectorHash()) return { ...moment, partitions: [], root: state().tree.root() }
       context.pace.calledBy(from)
-      return { sameRoster, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
+      return { ...moment, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
     'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),
-    'tree-nodes': async ({ root, nodes }) => {
+    'tree-nodes': async ({ root, frontier: theirs, nodes }, from) => {
+      await context.learnFrontier(theirs, from)
+      await context.sweep()
       const tree = await freshTree(state(), timers)
-      if (root === tree.root()) return { children: [] }
-      return { children: nodes.map((node) => tree.children(node)) }
+      const { frontier, isPurged } = state()
+      if (!isPurged) throw new RefusalError('busy', 'this node is purging')
+      if (compareHlc(frontier, theirs) !== 0 || root === tree.root()) return { frontier, children: [] }
+      return { frontier, children: nodes.map((node) => tree.children(node)) }
     },
-    'leaf-entries': async ({ leaves }) => ({ leaves: await leafDigests(leaves, store) }),
+    'leaf-entries': async ({ leaves }) => ({ leaves: await leafDigests(leaves, store, state().frontier) }),
     'swap-entries': async ({ entries, want }, from) => {
       if (swaps >= SWAPS_MAX) throw new RefusalError('busy', 'enough exchanges are under way here')
       swaps++
       try {
-        const wanted = await entriesByKeyHash(want, store, answerBytesMax)
+        const wanted = await entriesByKeyHash(want, store, state().frontier, answerBytesMax)
         const fates = await intake.takeIn({ entries, source: 'anti-entropy', from })
         return { entries: wanted, taken: fates.filter((fate) => fate === 'news').length }
       } finally {
@@ -144,15 +163,20 @@ export function answerers(context: AnswerContext): Answerers {
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),
     'push-pull': (question, from) => detector.answerPushPull(from, question),
-    report: async ({ partitions }) => {
+    report: async ({ partitions, frontier }, from) => {
+      await context.learnFrontier(frontier, from)
+      await context.sweep()
       const tree = await freshTree(state(), timers)
       return {
         report: context.report(),
+        frontier: state().frontier,
         partitions: tree.partitionHashes(),
         leaves: partitions.map((partition) => tree.leafHashes(partition)),
       }
     },
-    inspect: async ({ keyHashes }) => ({ entries: await outlinesByKeyHash(keyHashes, store) }),
+    inspect: async ({ keyHashes }) => ({
+      entries: await outlinesByKeyHash(keyHashes, store, state().frontier),
+    }),
   }
 }
 

@@ -1,13 +1,16 @@
 import {
   compareEntries,
+  compareHlc,
   ENTRIES_PER_QUESTION_MAX,
   LEAVES_PER_QUESTION_MAX,
   RUMORS_PER_QUESTION_MAX,
+  RefusalError,
   TREE_NODES_PER_QUESTION_MAX,
   type Clock,
   type Digest,
   type Entry,
   type EntryDigest,
+  type Hlc,
   type Leaf,
   type ReplicaId,
   type Store,
@@ -31,6 +34,10 @@ export interface AntiEntropyContext {
   readonly timers: Timers
   readonly questionBytesMax: number
   readonly repairBytesPerSecond: number
+  /** Takes over a higher frontier (frontier.md R11). */
+  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** Drops what the frontier makes absent, to the last row. */
+  readonly sweep: () => Promise<void>
 }
 
 /** What one exchange did. */
@@ -71,8 +78,25 @@ export async function reconcile(peer: ReplicaId, context: AntiEntropyContext): P
   return exchange
 }
 
-/** Walks down from the root, four levels a question, along what differs. */
+/** How often the walk begins anew because a frontier moved. They move every few seconds at most. */
+const WALKS_MAX = 4
+
+/**
+ * The leaves that differ. Trees are compared only when both are exact for the same frontier: the lower side first purges up
+ * to the higher one (frontier.md R11).
+ */
 async function differingLeaves(peer: ReplicaId, exchange: Exchange, context: AntiEntropyContext): Promise<Leaf[]> {
+  for (let walks = 0; walks < WALKS_MAX; walks++) {
+    await context.sweep()
+    const leaves = await walkDown(peer, exchange, context)
+    if (leaves !== undefined) return leaves
+  }
+  throw new RefusalError('busy', 'the frontiers of both sides did not become equal')
+}
+
+/** Walks down from the root, four levels a question, along what differs; `undefined` when a frontier has moved. */
+async function walkDown(peer: ReplicaId, exchange: Exchange, context: AntiEntropyContext): Promise<Leaf[] | undefined> {
+  const { frontier } = context.state()
   let level: readonly TreeNode[] = [ROOT]
   while (level.length > 0 && level[0]?.depth !== LEAF_DEPTH) {
     const below: TreeNode[] = []
@@ -80,7 +104,13 @@ async function differingLeaves(peer: ReplicaId, exchange: Exchange, context: Ant
       const nodes = level.slice(next, next + TREE_NODES_PER_QUESTION_MAX)
       const tree = await freshTree(context.state(), context.timers)
       exchange.questions++
-      const { children } = await context.ask(peer, 'tree-nodes', { root: tree.root(), nodes })
+      if (compareHlc(context.state().frontier, frontier) !== 0) return undefined
+      const answer = await context.ask(peer, 'tree-nodes', { root: tree.root(), frontier, nodes })
+      const { children } = answer
+      if (compareHlc(answer.frontier, frontier) !== 0) {
+        await context.learnFrontier(answer.frontier, peer)
+        return undefined
+      }
       for (const [index, theirs] of children.entries()) {
         const parent = nodes[index]
         if (parent !== undefined)
@@ -94,7 +124,10 @@ async function differingLeaves(peer: ReplicaId, exchange: Exchange, context: Ant
 
 async function leafDigestsOf(leaves: readonly Leaf[], context: AntiEntropyContext): Promise<EntryDigest[][]> {
   const listed: EntryDigest[][] = []
-  while (listed.length < leaves.length) listed.push(...(await leafDigests(leaves.slice(listed.length), context.store)))
+  while (listed.length < leaves.length) {
+    const { frontier } = context.state()
+    listed.push(...(await leafDigests(leaves.slice(listed.length), context.store, frontier)))
+  }
   return listed
 }
 
@@ -131,7 +164,8 @@ async function swap(
   let given = 0
   let taken = 0
   while (given < push.length || taken < pull.length) {
-    const entries = await entriesByKeyHash(push.slice(given), context.store, context.questionBytesMax)
+    const { frontier } = context.state()
+    const entries = await entriesByKeyHash(push.slice(given), context.store, frontier, context.questionBytesMax)
     const want = pull.slice(taken, taken + Math.min(ENTRIES_PER_QUESTION_MAX, RUMORS_PER_QUESTION_MAX))
     const startedMs = context.clock.monotonicMs()
     exchange.questions++

@@ -4,13 +4,16 @@ import type {
   Digest,
   Entry,
   FailedOutcome,
+  FrontierGrounds,
   Hlc,
   Identity,
   KnownPeer,
   Partition,
   Precondition,
+  ReplicaId,
   Roster,
   VectorRows,
+  WriterId,
 } from '@grapevine/core'
 
 /** How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone. */
@@ -41,7 +44,20 @@ export interface RemoteEntries {
   readonly claims: readonly (readonly [Partition, VectorRows])[]
   /** The answerer's clock when it made the claims: ours must not be behind it (frontier.md I4). */
   readonly clock: Hlc
+  /** The answerer's frontier of the same moment: adopted with the claims (R7). */
+  readonly frontier: Hlc
+  /** Who answered. */
+  readonly from: ReplicaId
   readonly settle: (admissions: readonly Admission[]) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Tombstones and expired entries to drop, if they are what the frontier makes absent when their turn comes (R10). */
+export interface Purge {
+  readonly kind: 'purge'
+  readonly addresses: readonly Address[]
+  /** Told how many went. */
+  readonly settle: (dropped: number) => void
   readonly fail: (failure: CommitFailure) => void
 }
 
@@ -57,6 +73,8 @@ export interface MembershipNow {
   readonly identity: Identity | undefined
   readonly roster: Roster
   readonly peers: readonly KnownPeer[]
+  readonly frontier: Hlc
+  readonly folded: ReadonlySet<WriterId>
 }
 
 /** What is to change; nothing when empty. */
@@ -64,11 +82,15 @@ export interface MembershipThen {
   readonly identity?: Identity
   readonly roster?: Roster
   readonly peers?: readonly KnownPeer[]
+  /** The frontier, when it is higher than what holds. */
+  readonly frontier?: FrontierGrounds
+  /** Writers to fold beside those that are. */
+  readonly fold?: readonly WriterId[]
   /** A joiner's clock starts above its sponsor's (frontier.md I4). */
   readonly witness?: Hlc
 }
 
-export type Arrival = LocalWrite | RemoteEntries | MembershipChange
+export type Arrival = LocalWrite | RemoteEntries | Purge | MembershipChange
 
 export interface CommitFailure {
   readonly outcome: FailedOutcome

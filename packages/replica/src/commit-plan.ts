@@ -1,28 +1,44 @@
 import {
   admit,
   assert,
+  compareHlc,
   COMMIT_BYTES_MAX,
   COMMIT_ENTRIES_MAX,
   isMet,
+  isPurgeable,
   isTombstone,
   leafOf,
   partitionOf,
+  presentAt,
   sealEntry,
   type Address,
   type Admission,
   type CommitBatch,
+  type Dot,
   type Entry,
+  type FrontierGrounds,
   type Hash,
   type Held,
   type Hlc,
   type Identity,
   type KnownPeer,
   type Leaf,
+  type Partition,
+  type ReplicaId,
   type Roster,
   type Totals,
+  type WriterId,
 } from '@grapevine/core'
 import { addDigest, entryDigest, subtractDigest } from '@grapevine/merkle'
-import type { Arrival, CommitFailure, LocalOutcome, LocalWrite, MembershipChange, RemoteEntries } from './arrival.ts'
+import type {
+  Arrival,
+  CommitFailure,
+  LocalOutcome,
+  LocalWrite,
+  MembershipChange,
+  Purge,
+  RemoteEntries,
+} from './arrival.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PlanContext {
@@ -36,8 +52,8 @@ export interface PlanContext {
 export interface CommitPlan {
   readonly arrivals: readonly Arrival[]
   readonly batch: CommitBatch
-  /** The last entry of each key that changes. */
-  readonly after: ReadonlyMap<Address, Entry>
+  /** The last entry of each key that changes; `undefined` for one that is dropped. */
+  readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
   readonly promise: Hlc
@@ -66,7 +82,7 @@ export class CommitDraft {
   readonly #arrivals: Arrival[] = []
   readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
-  readonly #after = new Map<Address, Entry>()
+  readonly #after = new Map<Address, Entry | undefined>()
   /** What each key that an arrival names held when this plan began. */
   readonly #before = new Map<Address, Held>()
   readonly #dots: CommitBatch['dots'][number][] = []
@@ -80,6 +96,13 @@ export class CommitDraft {
   #identity: Identity | undefined
   #roster: Roster | undefined
   #peers: readonly KnownPeer[] | undefined
+  #frontier: FrontierGrounds | undefined
+  #folded: ReadonlySet<WriterId> | undefined
+  /** Whether the promise is to rise, though nothing else changes. */
+  #ticked = false
+  /** Whether an own write is in it. */
+  #hasIssued = false
+  #wallMs = 0
 
   constructor(context: PlanContext) {
     const { below, state } = context
@@ -99,10 +122,11 @@ export class CommitDraft {
 
   /** What a key holds as far as plans tell; `unread` when the store has to be asked. */
   planned(address: Address): Held | 'unread' {
-    const entry = this.#after.get(address) ?? this.#context.below?.after.get(address)
-    if (entry !== undefined) return entry
-    const held = this.#before.get(address)
-    return held !== undefined || this.#before.has(address) ? held : 'unread'
+    for (const told of [this.#after, this.#context.below?.after, this.#before]) {
+      const held = told?.get(address)
+      if (held !== undefined || told?.has(address) === true) return held
+    }
+    return 'unread'
   }
 
   /** Adds a key of which no plan tells and that was not read yet. */
@@ -130,8 +154,9 @@ export class CommitDraft {
   /** Every key that the arrival names has to be `planned` or `read`. */
   decide(arrival: Arrival, wallMs: number): void {
     this.#arrivals.push(arrival)
-    this.#entries += arrival.kind === 'entries' ? arrival.entries.length : 1
+    this.#entries += countOf(arrival)
     this.#bytes += weightOf(arrival)
+    this.#wallMs = wallMs
     this.#tell.push(this.#decide(arrival, wallMs))
   }
 
@@ -144,6 +169,10 @@ export class CommitDraft {
       case 'entries': {
         const admissions = this.#takeIn(arrival)
         return () => arrival.settle(admissions)
+      }
+      case 'purge': {
+        const dropped = this.#purge(arrival)
+        return () => arrival.settle(dropped)
       }
       case 'membership':
         try {
@@ -161,7 +190,7 @@ export class CommitDraft {
     const { state, hash } = this.#context
     const current = this.#current(write.address)
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
-    const held = current === 'corrupt' ? undefined : current
+    const held = typeof current === 'object' && !isPurgeable(current, state.frontier) ? current : undefined
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
       return { kind: 'precondition-failed', held }
     const partition = partitionOf(write.keyHash)
@@ -169,8 +198,8 @@ export class CommitDraft {
       {
         address: write.address,
         keyHash: write.keyHash,
-        version: { hlc: state.clock.tick(wallMs, held?.version.hlc), replica: this.#replica() },
-        dot: state.nextDot(partition),
+        version: { hlc: state.clock.tick(wallMs, heldVersion(current)), replica: this.#replica() },
+        dot: this.#nextDot(partition),
         expiresAtMs: write.expiresAtMs,
         contentType: write.contentType,
         value: write.value,
@@ -182,14 +211,14 @@ export class CommitDraft {
     return { kind: 'applied', entry }
   }
 
-  #takeIn({ entries, claims, clock, source }: RemoteEntries): readonly Admission[] {
+  #takeIn({ entries, claims, clock, frontier, from, source }: RemoteEntries): readonly Admission[] {
     const { state } = this.#context
     const admissions = entries.map((entry) => {
       const current = this.#current(entry.address)
       const partition = partitionOf(entry.keyHash)
-      const covered = state.vector(partition).covers(entry.dot)
+      const covered = state.covers(partition, entry.dot)
       const admission = admit(entry, {
-        held: current,
+        held: presentAt(current, state.frontier),
         clock: state.clock.now,
         covered,
         frontier: state.frontier,
@@ -199,19 +228,42 @@ export class CommitDraft {
       // Heard twice changes nothing, and so costs no batch.
       if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
-      if (admission === 'news') this.#put(entry, current)
+      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current)
+      // It beats what is held, and is itself absent already: what it beats goes.
+      else if (admission === 'news' && typeof current === 'object') this.#drop(current)
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
       for (const [partition, rows] of claims) this.#adopted.push({ partition, rows })
       state.clock.witness(clock)
+      if (compareHlc(frontier, state.frontier) > 0) this.#raiseFrontier(takenOver(frontier, from, this.#wallMs))
     }
     return admissions
+  }
+
+  #purge({ addresses }: Purge): number {
+    const { frontier } = this.#context.state
+    let dropped = 0
+    for (const address of addresses) {
+      const held = this.#current(address)
+      // What cannot be read is for the scrub: its dot is not known, so it could not be dropped whole.
+      if (typeof held !== 'object' || !isPurgeable(held, frontier)) continue
+      this.#drop(held)
+      dropped++
+    }
+    return dropped
+  }
+
+  #raiseFrontier(grounds: FrontierGrounds): void {
+    if (compareHlc(grounds.frontier, this.#frontier?.frontier ?? this.#context.state.frontier) <= 0) return
+    this.#frontier = grounds
   }
 
   #changeMembership({ change }: MembershipChange): void {
     const { state } = this.#context
     const changed = change({
+      frontier: this.#frontier?.frontier ?? state.frontier,
+      folded: this.#folded ?? state.folded,
       identity: this.#identity ?? state.identity,
       roster: this.#roster ?? state.roster,
       peers: this.#peers ?? state.peers,
@@ -219,15 +271,23 @@ export class CommitDraft {
     this.#identity = changed.identity ?? this.#identity
     this.#roster = changed.roster ?? this.#roster
     this.#peers = changed.peers ?? this.#peers
-    if (changed.witness !== undefined) state.clock.witness(changed.witness)
+    if (changed.frontier !== undefined) this.#raiseFrontier(changed.frontier)
+    if (changed.fold !== undefined) this.#folded = new Set([...(this.#folded ?? state.folded), ...changed.fold])
+    if (changed.witness !== undefined) {
+      this.#ticked = true
+      state.clock.witness(changed.witness)
+    }
   }
 
   /** To be called when the plan below is durable, and the state has advanced by it. */
   finish(): CommitPlan {
     const { state } = this.#context
     const reserve = state.clock.reserveFor()
+    // On record no later than its first dot, so that a later run of this replica knows it for closed.
+    const isNewWriter = this.#hasIssued && !state.writers.includes(state.writer)
     const batch: CommitBatch = {
-      changes: [...this.#after.values()].map((after) => ({ after, before: this.#heldBefore(after.address) })),
+      atMs: this.#wallMs,
+      changes: [...this.#after].map(([address, after]) => ({ after, before: this.#heldBefore(address) })),
       dots: this.#dots,
       adopted: this.#adopted,
       leaves: [...this.#sums].map(([leaf, sum]) => ({ leaf, sum })),
@@ -237,8 +297,13 @@ export class CommitDraft {
       ...(this.#identity !== undefined && { identity: this.#identity }),
       ...(this.#roster !== undefined && { roster: this.#roster }),
       ...(this.#peers !== undefined && { peers: this.#peers }),
+      ...(this.#frontier !== undefined && { frontier: this.#frontier }),
+      ...(this.#folded !== undefined && { folded: [...this.#folded].toSorted() }),
+      ...(isNewWriter && { writers: [...state.writers, state.writer] }),
     }
-    const changesMembership = batch.identity !== undefined || batch.roster !== undefined || batch.peers !== undefined
+    const changesMembership = [batch.identity, batch.roster, batch.peers, batch.frontier, batch.folded].some(
+      (part) => part !== undefined,
+    )
     return {
       arrivals: this.#arrivals,
       batch,
@@ -246,13 +311,19 @@ export class CommitDraft {
       sums: this.#sums,
       promise: state.clock.now,
       tell: this.#tell,
-      isEmpty: this.#dots.length === 0 && this.#adopted.length === 0 && !changesMembership,
+      isEmpty:
+        this.#dots.length === 0 &&
+        this.#after.size === 0 &&
+        this.#adopted.length === 0 &&
+        !changesMembership &&
+        !this.#ticked,
       bearsAnother: this.#adopted.length === 0 && !changesMembership,
     }
   }
 
   #heldBefore(address: Address): Held {
-    return this.#context.below?.after.get(address) ?? this.#before.get(address)
+    const below = this.#context.below?.after
+    return below?.has(address) === true ? below.get(address) : this.#before.get(address)
   }
 
   #current(address: Address): Held {
@@ -276,13 +347,21 @@ export class CommitDraft {
     this.#after.set(entry.address, entry)
   }
 
+  #drop(entry: Entry): void {
+    const { hash } = this.#context
+    subtractDigest(this.#sum(leafOf(entry.keyHash)), entryDigest(entry, hash))
+    this.#count(entry, -1)
+    this.#after.set(entry.address, undefined)
+  }
+
   #count(entry: Entry, sign: 1 | -1): void {
-    const { values, tombstones, bytes } = this.#totals
+    const { values, tombstones, bytes, tombstoneBytes } = this.#totals
     const deleted = isTombstone(entry)
     this.#totals = {
       values: values + (deleted ? 0 : sign),
       tombstones: tombstones + (deleted ? sign : 0),
       bytes: bytes + sign * entry.envelope.length,
+      tombstoneBytes: tombstoneBytes + (deleted ? sign * entry.envelope.length : 0),
     }
   }
 
@@ -296,14 +375,34 @@ export class CommitDraft {
     return sum
   }
 
+  #nextDot(partition: Partition): Dot {
+    this.#hasIssued = true
+    return this.#context.state.nextDot(partition)
+  }
+
   #replica(): string {
     return this.#context.state.identity?.replica ?? ''
   }
 }
 
+/** Entries that an arrival may change. */
+export function countOf(arrival: Arrival): number {
+  if (arrival.kind === 'entries') return arrival.entries.length
+  return arrival.kind === 'purge' ? arrival.addresses.length : 1
+}
+
+/** A write beats what the key holds, also a tombstone that is absent already, and even what cannot be read by all but its clock. */
+function heldVersion(held: Held): Hlc | undefined {
+  return typeof held === 'object' ? held.version.hlc : undefined
+}
+
+function takenOver(frontier: Hlc, takenFrom: ReplicaId, atMs: number): FrontierGrounds {
+  return { frontier, atMs, takenFrom, promises: [] }
+}
+
 /** Bytes that an arrival holds while it waits. */
 export function weightOf(arrival: Arrival): number {
-  if (arrival.kind === 'membership') return 0
+  if (arrival.kind === 'membership' || arrival.kind === 'purge') return 0
   if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
   return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
 }

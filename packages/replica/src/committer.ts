@@ -16,7 +16,7 @@ import {
 } from '@grapevine/core'
 import { addDigest, entryDigest } from '@grapevine/merkle'
 import type { Arrival } from './arrival.ts'
-import { CommitDraft, weightOf, type CommitPlan } from './commit-plan.ts'
+import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
 import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
@@ -236,7 +236,7 @@ export class Committer {
         if (end === 0 && isQuiet) end = 1
         break
       }
-      entries += arrival.kind === 'entries' ? arrival.entries.length : 1
+      entries += countOf(arrival)
       end++
     }
     return this.#queue.slice(0, end)
@@ -277,6 +277,7 @@ export class Committer {
     for (const arrival of chunk) {
       if (arrival.kind === 'write') draft.noteUnread(arrival.address, unread)
       else if (arrival.kind === 'entries') for (const entry of arrival.entries) draft.noteUnread(entry.address, unread)
+      else if (arrival.kind === 'purge') for (const address of arrival.addresses) draft.noteUnread(address, unread)
     }
     if (unread.size <= SYNCHRONOUS_READS_MAX) {
       for (const address of unread) draft.read(address, store.read(address))
@@ -347,7 +348,8 @@ function needsQuiet(arrival: Arrival): boolean {
 }
 
 function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
-  if (arrival.kind === 'membership') return NONE
+  // A purge passes by what it cannot read.
+  if (arrival.kind === 'membership' || arrival.kind === 'purge') return NONE
   if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
   const addresses = arrival.entries.map(({ address }) => address)
   return addresses.filter((address) => draft.planned(address) === 'corrupt')

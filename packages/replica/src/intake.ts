@@ -18,7 +18,7 @@ import {
   type Timers,
   type VectorRows,
 } from '@grapevine/core'
-import type { CommitFailure, Source } from './arrival.ts'
+import type { CommitFailure, RemoteEntries, Source } from './arrival.ts'
 import type { Committer } from './committer.ts'
 
 export interface IntakeContext {
@@ -35,6 +35,8 @@ export interface Received {
   readonly entries: readonly Entry[]
   readonly claims?: readonly (readonly [Partition, VectorRows])[]
   readonly clock?: Hlc
+  /** The answerer's frontier of the moment of its claims. */
+  readonly frontier?: Hlc
   readonly source: Source
   readonly from: ReplicaId
 }
@@ -75,6 +77,7 @@ export class Intake {
     entries,
     claims = [],
     clock: theirClock = HLC_ZERO,
+    frontier = HLC_ZERO,
     source,
     from,
   }: Received): Promise<readonly Fate[]> {
@@ -84,7 +87,14 @@ export class Intake {
     const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
     if (early.length > 0) this.#park(early, from)
     const isClaimInTime = early.length === 0 && theirClock.wallMs <= wallMs + driftMs
-    const admissions = await this.#commit(inTime, isClaimInTime ? claims : [], theirClock, source)
+    const admissions = await this.#commit({
+      source,
+      entries: inTime,
+      claims: isClaimInTime ? claims : [],
+      clock: theirClock,
+      frontier,
+      from,
+    })
     if (admissions.includes('news')) this.#noteNews()
     const refused = admissions.filter((admission) => admission === 'refused').length
     if (refused > 0) measures.add('refused_entries', refused)
@@ -104,18 +114,13 @@ export class Intake {
     if (quietMs > HOT_MS) this.onNews(quietMs)
   }
 
-  #commit(
-    entries: readonly Entry[],
-    claims: readonly (readonly [Partition, VectorRows])[],
-    clock: Hlc,
-    source: Source,
-  ): Promise<readonly Admission[]> {
-    if (entries.length === 0 && claims.length === 0) return Promise.resolve([])
+  #commit(arrived: Omit<RemoteEntries, 'kind' | 'settle' | 'fail'>): Promise<readonly Admission[]> {
+    if (arrived.entries.length === 0 && arrived.claims.length === 0) return Promise.resolve([])
     return new Promise((settle, reject) => {
       const fail = ({ cause }: CommitFailure): void => {
         reject(cause instanceof Error ? cause : new Error(String(cause)))
       }
-      this.#context.committer.submit({ kind: 'entries', source, entries, claims, clock, settle, fail })
+      this.#context.committer.submit({ kind: 'entries', ...arrived, settle, fail })
     })
   }
 
@@ -148,7 +153,14 @@ export class Intake {
       this.#parkedBytes -= entry.envelope.length
     }
     try {
-      await this.#commit(due, [], HLC_ZERO, 'anti-entropy')
+      await this.#commit({
+        source: 'anti-entropy',
+        entries: due,
+        claims: [],
+        clock: HLC_ZERO,
+        frontier: HLC_ZERO,
+        from: '',
+      })
     } catch (error) {
       // Nothing is covered, so anti-entropy brings them again.
       log.warn('parked-entries-not-committed', { entries: due.length, error: String(error) })

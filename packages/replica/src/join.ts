@@ -1,4 +1,5 @@
 import {
+  HLC_ZERO,
   introduce,
   RefusalError,
   shuffled,
@@ -10,7 +11,6 @@ import {
   type KnownPeer,
   type Log,
   type MemberUpdate,
-  type Question,
   type Random,
   type Refusal,
   type ReplicaId,
@@ -21,6 +21,7 @@ import type { AskMember } from './ask-member.ts'
 import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
 import type { ChangeMembership } from './membership-change.ts'
+import type { Knowledge } from './publish.ts'
 import { ALL_PARTITIONS, pullPartitions, type PullContext } from './pull-round.ts'
 
 export interface JoinContext {
@@ -151,8 +152,13 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
   let left = ALL_PARTITIONS
   while (left.length > 0 && !context.isStopping()) {
     try {
-      left = (await pullPartitions(sponsor, left, 'bootstrap', { ...pull, onAnswer })).unclaimed
-      if (left.length === 0) return
+      const { unclaimed, folded } = await pullPartitions(sponsor, left, 'bootstrap', { ...pull, onAnswer })
+      left = unclaimed
+      if (left.length === 0) {
+        // Only now: until the last partition was claimed, their dots there were not covered.
+        if (folded.length > 0) await context.changeMembership(() => ({ fold: folded }))
+        return
+      }
       log.warn('bootstrap-incomplete', { sponsor, partitions: left.length })
     } catch (error) {
       // A sponsor that refuses is there, and may soon do otherwise; one that has moved is found by the seeds.
@@ -181,7 +187,7 @@ export interface Introduction {
    */
   readonly others: () => readonly { readonly replica: ReplicaId; readonly standing: 'here' | 'away' | 'unheard-of' }[]
   readonly self: ReplicaId
-  readonly publication: () => Question<'publish'>
+  readonly knowledge: () => Knowledge
 }
 
 /**
@@ -195,7 +201,7 @@ const HEARD_OF_MS = 15_000
  * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know.
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
-  const { ask, others, self, publication } = introduction
+  const { ask, others, self, knowledge } = introduction
   const introduced = new Set<ReplicaId>()
   const startedMs = context.clock.monotonicMs()
   const awaited = (): ReplicaId[] => {
@@ -208,7 +214,8 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const replica of awaited()) {
       try {
-        const { roster } = await ask(replica, 'publish', publication(), context.peerTimeoutMs)
+        const question = { ...knowledge(), partitions: [], wanted: HLC_ZERO }
+        const { roster } = await ask(replica, 'publish', question, context.peerTimeoutMs)
         if (roster.known.includes(self)) introduced.add(replica)
       } catch (error) {
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error

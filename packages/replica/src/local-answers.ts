@@ -13,10 +13,15 @@ import {
   type VectorRows,
   VersionVector,
   type CorruptRow,
+  presentAt,
+  RefusalError,
+  type Hlc,
+  type WriterId,
 } from '@grapevine/core'
 import type { ReplicaState } from './replica-state.ts'
 
 const SHORT = 8
+const NO_WRITERS: ReadonlySet<WriterId> = new Set()
 
 /** Each listed entry takes about so many bytes on the wire. */
 const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
@@ -27,12 +32,16 @@ const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
  * vector as it then is (frontier.md R7, R8).
  */
 export async function missedEntries(
-  { vectors }: Question<'missed-entries'>,
+  { vectors, folded, bootstrap }: Question<'missed-entries'>,
   state: ReplicaState,
   store: Store,
   answerBytesMax: number,
 ): Promise<Answer<'missed-entries'>> {
-  const clock = state.promise
+  const { promise: clock, frontier } = state
+  if (!bootstrap && folded !== state.foldedHash())
+    throw new RefusalError('folded-otherwise', 'the folded writers have to be exchanged before vectors can be compared')
+  const covered: ReadonlySet<WriterId> = bootstrap ? NO_WRITERS : state.folded
+  const moment = { frontier, folded: bootstrap ? state.foldedRows() : [], clock }
   const rows = vectors.map(([partition]) => state.vector(partition).rows())
   // The view is taken in the same turn as the vectors: it may hold more than they claim, never less.
   const view = store.view()
@@ -43,36 +52,38 @@ export async function missedEntries(
     const isFull = (): boolean => bytes > answerBytesMax && entries.length + claims.length > 0
     for (const [index, [partition, theirs]] of vectors.entries()) {
       let isComplete = true
-      for await (const found of view.missing(partition, VersionVector.of(theirs))) {
+      for await (const found of view.missing(partition, VersionVector.of(theirs), covered)) {
         if (isCorrupt(found)) {
           isComplete = false
           continue
         }
+        // The receiver adopts the frontier with the claim, and so would drop it again.
+        if (presentAt(found, frontier) === undefined) continue
         bytes += found.envelope.length
-        if (isFull() || entries.length >= RUMORS_PER_QUESTION_MAX) return { entries, claims, clock }
+        if (isFull() || entries.length >= RUMORS_PER_QUESTION_MAX) return { ...moment, entries, claims }
         entries.push(found)
       }
       if (!isComplete) continue
       const claim = rows[index] ?? []
       bytes += vectorBytes(claim)
       // A claim that does not fit any more is asked for again, and is then all that is lacking.
-      if (isFull()) return { entries, claims, clock }
+      if (isFull()) return { ...moment, entries, claims }
       claims.push([partition, claim])
     }
-    return { entries, claims, clock }
+    return { ...moment, entries, claims }
   } finally {
     await view.close()
   }
 }
 
 /** What the leaves hold, as many of them as fit, in the order asked for. */
-export async function leafDigests(leaves: readonly Leaf[], store: Store): Promise<EntryDigest[][]> {
+export async function leafDigests(leaves: readonly Leaf[], store: Store, frontier: Hlc): Promise<EntryDigest[][]> {
   const view = store.view()
   try {
     const listed: EntryDigest[][] = []
     let digests = 0
     for (const leaf of leaves) {
-      const { entries } = await view.leaf(leaf)
+      const entries = (await view.leaf(leaf)).entries.filter((entry) => presentAt(entry, frontier) !== undefined)
       digests += entries.length
       if (listed.length > 0 && digests > DIGESTS_PER_ANSWER_MAX) break
       listed.push(entries.map(digestOf))
@@ -88,14 +99,19 @@ export function digestOf({ keyHash, version, hash }: Entry): EntryDigest {
 }
 
 /** The entries of these keys, as many as fit into one answer. */
-export async function entriesByKeyHash(keyHashes: readonly Digest[], store: Store, bytesMax: number): Promise<Entry[]> {
+export async function entriesByKeyHash(
+  keyHashes: readonly Digest[],
+  store: Store,
+  frontier: Hlc,
+  bytesMax: number,
+): Promise<Entry[]> {
   const view = store.view()
   try {
     const entries: Entry[] = []
     let bytes = 0
     for (let from = 0; from < keyHashes.length; from += 64) {
       for (const held of await view.readByKeyHash(keyHashes.slice(from, from + 64))) {
-        if (typeof held !== 'object') continue
+        if (typeof held !== 'object' || presentAt(held, frontier) === undefined) continue
         bytes += held.envelope.length
         if (entries.length > 0 && (bytes > bytesMax || entries.length >= RUMORS_PER_QUESTION_MAX)) return entries
         entries.push(held)
@@ -110,10 +126,11 @@ export async function entriesByKeyHash(keyHashes: readonly Digest[], store: Stor
 export async function outlinesByKeyHash(
   keyHashes: readonly Digest[],
   store: Store,
+  frontier: Hlc,
 ): Promise<(EntryOutline | 'corrupt' | null)[]> {
   const view = store.view()
   try {
-    return (await view.readByKeyHash(keyHashes)).map(outlineOf)
+    return (await view.readByKeyHash(keyHashes)).map((held) => outlineOf(presentAt(held, frontier)))
   } finally {
     await view.close()
   }

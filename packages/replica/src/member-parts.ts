@@ -1,15 +1,16 @@
 import {
+  compareHlc,
   evict,
   mergeRosters,
   standingOf,
   UnreachableError,
   RefusalError,
+  type Hlc,
   type Identity,
   type KnownPeer,
   type MemberUpdate,
   type ReplicaId,
   type ReplicaReport,
-  type Roster,
 } from '@grapevine/core'
 import { answerers, type Answerers } from './answer.ts'
 import { askMembers, type AskMember } from './ask-member.ts'
@@ -24,6 +25,9 @@ import { Owners } from './owners.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { PullPace } from './pull-pace.ts'
+import { Publications } from './publications.ts'
+import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
+import { Purger } from './purge-round.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 
 /** What a replica has once it knows who it is. */
@@ -34,7 +38,11 @@ export interface MemberParts {
   readonly pace: PullPace
   readonly owners: Owners
   readonly answerers: Answerers
-  /** Exchanges publications with one member. */
+  readonly publications: Publications
+  readonly purger: Purger
+  readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
+  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** Exchanges with one member what both know of members, frontier and folded writers. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
   readonly publishToAll: () => Promise<void>
   /** Whether any other member has answered since the start. */
@@ -139,18 +147,33 @@ export function assembleMember(context: MemberContext): MemberParts {
     return changeMembership(({ identity: now }) => (now === undefined ? {} : { identity: { ...now, incarnation } }))
   }
 
-  async function learnRoster(roster: Roster): Promise<void> {
+  async function learn({ roster, folded, frontier }: Knowledge, from: ReplicaId): Promise<void> {
+    await learnRoster(roster)
+    // A joiner's vectors cover what they name and nothing else; it folds when the last partition was claimed.
+    const fold = state().identity?.stage === 'member' ? folded.filter((writer) => !state().folded.has(writer)) : []
+    if (fold.length > 0) await changeMembership(() => ({ fold }))
+    await learnFrontier(frontier, from)
+  }
+
+  async function learnRoster(roster: Knowledge['roster']): Promise<void> {
     if (mergeRosters(state().roster, roster) === state().roster) return
     await changeMembership((now) => ({ roster: mergeRosters(now.roster, roster) }))
     detector.rosterChanged()
     if (standingOf(state().roster, identity.replica) === 'evicted') refuseToGoOn()
   }
 
-  async function publishTo(replica: ReplicaId): Promise<void> {
-    const { roster, promise } = state()
-    const publication = await ask(replica, 'publish', { roster, promise })
-    await learnRoster(publication.roster)
+  /** Members give each other their frontiers freely; a joiner takes its sponsor's with the claims (frontier.md R7, R11). */
+  async function learnFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
+    if (state().identity?.stage !== 'member' || compareHlc(frontier, state().frontier) <= 0) return
+    await changeMembership((now) =>
+      compareHlc(frontier, now.frontier) > 0 ? { frontier: takenFrom(frontier, from, clock.wallMs()) } : {},
+    )
   }
+
+  const publishing = { ask, state, learn }
+  const publishTo = (replica: ReplicaId): Promise<void> => exchangeKnowledge(replica, publishing)
+  const publications = new Publications()
+  const purger = new Purger({ committer, store, timers, log })
 
   return {
     ask,
@@ -158,6 +181,10 @@ export function assembleMember(context: MemberContext): MemberParts {
     rumors,
     pace,
     owners,
+    publications,
+    purger,
+    learn,
+    learnFrontier,
     publishTo,
     publishToAll: async () => {
       await Promise.all(detector.livePeers().map(({ replica }) => publishTo(replica).catch(ignoreAbsence)))
@@ -173,7 +200,10 @@ export function assembleMember(context: MemberContext): MemberParts {
       timers,
       measures,
       isPaused,
-      learnRoster,
+      changeMembership,
+      learn,
+      learnFrontier,
+      sweep: () => purger.sweep(),
       rumors,
       answerBytesMax: settings.frameBytes,
       report: context.report,

@@ -1,12 +1,15 @@
 import {
+  compareHlc,
   PARTITIONS,
   PEER_FRAME_BYTES_MAX,
   type Answer,
+  type Hlc,
   type Partition,
   type Question,
   type ReplicaId,
   type Timers,
   type VectorRows,
+  type WriterId,
 } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
 import type { Source } from './arrival.ts'
@@ -21,8 +24,10 @@ export interface PullContext {
   readonly state: () => ReplicaState
   readonly intake: Intake
   readonly timers: Timers
-  /** Exchanges publications with a member whose roster differs. */
+  /** Exchanges what is known of members and folded writers with a member who knows otherwise. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
+  /** Takes over a higher frontier (frontier.md R11). */
+  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly isStopping: () => boolean
   /** The peer has answered, and so is there. */
   readonly onAnswer?: () => void
@@ -47,9 +52,11 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   const { state } = context
   const { mine, answer } = await compareVectors(peer, context)
   if (!answer.sameRoster) await context.publishTo(peer)
+  await context.learnFrontier(answer.frontier, peer)
   if (answer.partitions.length === 0) {
-    const isSameMoment = state().vectorHash() === mine.vector
-    return { entries: 0, rootsDiffer: isSameMoment && !state().tree.isStale && answer.root !== state().tree.root() }
+    const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
+    const areComparable = isSameMoment && compareHlc(answer.frontier, state().frontier) === 0 && !state().tree.isStale
+    return { entries: 0, rootsDiffer: areComparable && answer.root !== state().tree.root() }
   }
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
@@ -62,7 +69,7 @@ export async function compareVectors(
   peer: ReplicaId,
   { ask, state }: Pick<PullContext, 'ask' | 'state'>,
 ): Promise<{ mine: Question<'vector-hash'>; answer: Answer<'vector-hash'> }> {
-  const mine = { vector: state().vectorHash(), roster: state().rosterHash() }
+  const mine = { vector: state().vectorHash(), roster: state().rosterHash(), frontier: state().frontier }
   return { mine, answer: await ask(peer, 'vector-hash', mine, VECTOR_HASH_TIMEOUT_MS) }
 }
 
@@ -75,13 +82,17 @@ export async function pullPartitions(
   partitions: readonly Partition[],
   source: Extract<Source, 'pull' | 'bootstrap'>,
   context: PullContext,
-): Promise<{ entries: number; unclaimed: readonly Partition[] }> {
+): Promise<{ entries: number; unclaimed: readonly Partition[]; folded: readonly WriterId[] }> {
+  const bootstrap = source === 'bootstrap'
+  let folded: readonly WriterId[] = []
   let left = partitions
   let entries = 0
   for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
     const vectors = vectorsOf(left, context.state())
-    const answer = await context.ask(peer, 'missed-entries', { vectors })
+    const question = { vectors, folded: context.state().foldedHash(), bootstrap }
+    const answer = await context.ask(peer, 'missed-entries', question)
     context.onAnswer?.()
+    folded = answer.folded
     const fates = await context.intake.takeIn({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
@@ -92,7 +103,7 @@ export async function pullPartitions(
     if (context.isStopping()) break
     await yieldToOthers(context.timers)
   }
-  return { entries, unclaimed: left }
+  return { entries, unclaimed: left, folded }
 }
 
 /** As many of the partitions, with what is seen of them, as one question may carry; at least one. */

@@ -1,6 +1,6 @@
 import {
   bytesOf,
-  HLC_ZERO,
+  compareHlc,
   HybridClock,
   laterHlc,
   membersOf,
@@ -18,6 +18,7 @@ import {
   type Leaf,
   type Partition,
   type PartitionState,
+  type Publication,
   type ReplicaId,
   type Roster,
   type ShortHash,
@@ -49,8 +50,14 @@ export class ReplicaState {
   #totals: Totals
   #rebuilds: number
   #promise: Hlc
-  /** F of frontier.md. Nothing raises it before purging exists. */
-  readonly frontier: Hlc = HLC_ZERO
+  #frontier: Hlc
+  /** The frontier up to which all that it makes absent is dropped. */
+  #purgedTo: Hlc | undefined
+  #folded: ReadonlySet<WriterId>
+  #writers: readonly WriterId[]
+  #wholeVectorHash: ShortHash | undefined
+  #rosterHash: ShortHash | undefined
+  #foldedHash: ShortHash | undefined
 
   constructor(stored: StoredState, writer: WriterId, hash: Hash) {
     this.#hash = hash
@@ -64,6 +71,9 @@ export class ReplicaState {
     this.#totals = stored.totals
     this.#rebuilds = stored.rebuilds
     this.#promise = stored.reserve
+    this.#frontier = stored.frontier
+    this.#folded = new Set(stored.folded)
+    this.#writers = stored.writers
     // What was replayed at opening belongs into the next checkpoint too; which partitions, nobody noted.
     if (stored.replayedBatches > 0)
       for (let partition = 0; partition < PARTITIONS; partition++) this.#sinceCheckpoint.add(partition)
@@ -94,6 +104,48 @@ export class ReplicaState {
     return this.#promise
   }
 
+  /** F of frontier.md: what is purgeable at or below it is absent, whether or not the disk has followed. */
+  get frontier(): Hlc {
+    return this.#frontier
+  }
+
+  /** Whether the disk has followed: only then the tree is exact for the frontier, and may be compared (R11). */
+  get isPurged(): boolean {
+    return this.#purgedTo !== undefined && compareHlc(this.#purgedTo, this.#frontier) === 0
+  }
+
+  /** To be called when no row is left that `frontier` makes absent: none comes in again. */
+  purgedUpTo(frontier: Hlc): void {
+    this.#purgedTo = frontier
+  }
+
+  /** Writers of which every member covers every dot. */
+  get folded(): ReadonlySet<WriterId> {
+    return this.#folded
+  }
+
+  /** The writers of this replica that are on record, oldest first. */
+  get writers(): readonly WriterId[] {
+    return this.#writers
+  }
+
+  /** Whether a dot is in the vector, by name or because its writer is folded. */
+  covers(partition: Partition, dot: Dot): boolean {
+    return this.#folded.has(dot.writer) || this.vector(partition).covers(dot)
+  }
+
+  /** What this replica publishes of itself (frontier.md R2): a copy, of this moment. */
+  publication(): Publication {
+    return {
+      replica: this.#identity?.replica ?? '',
+      roster: this.#roster,
+      promise: this.#promise,
+      vectors: this.#vectors.map((vector) => VersionVector.of(vector.rows())),
+      folded: this.#folded,
+      closed: this.#writers.filter((writer) => writer !== this.writer && !this.#folded.has(writer)),
+    }
+  }
+
   members(): ReplicaId[] {
     return membersOf(this.#roster)
   }
@@ -114,11 +166,21 @@ export class ReplicaState {
   }
 
   vectorHash(): ShortHash {
-    return this.#shortHashOf(this.partitionVectorHashes().join(''))
+    return (this.#wholeVectorHash ??= this.#shortHashOf(this.partitionVectorHashes().join('')))
   }
 
+  /** Of K, E and the folded writers: what travels with publications. */
   rosterHash(): ShortHash {
-    return this.#shortHashOf(rosterText(this.#roster))
+    return (this.#rosterHash ??= this.#shortHashOf(`${rosterText(this.#roster)};${this.foldedRows().join(',')}`))
+  }
+
+  foldedHash(): ShortHash {
+    return (this.#foldedHash ??= this.#shortHashOf(this.foldedRows().join(',')))
+  }
+
+  /** Ascending: one set, one text, one hash. */
+  foldedRows(): readonly WriterId[] {
+    return [...this.#folded].toSorted()
   }
 
   /**
@@ -133,9 +195,10 @@ export class ReplicaState {
       this.#touch(partition)
     }
     for (const { partition, rows } of batch.adopted) {
-      this.#vectors[partition]?.adopt(rows)
+      this.#vectors[partition]?.adopt(rows.filter(([writer]) => !this.#folded.has(writer)))
       this.#touch(partition)
     }
+    if (batch.folded !== undefined) this.#fold(batch.folded)
     for (const { leaf, sum } of batch.leaves) {
       this.tree.setSum(leaf, sum)
       this.#sinceCheckpoint.add(partitionOfLeaf(leaf))
@@ -145,7 +208,10 @@ export class ReplicaState {
     this.#rebuilds = batch.rebuilds
     this.#identity = batch.identity ?? this.#identity
     this.#roster = batch.roster ?? this.#roster
+    if (batch.roster !== undefined) this.#rosterHash = undefined
     this.#peers = batch.peers ?? this.#peers
+    this.#writers = batch.writers ?? this.#writers
+    if (batch.frontier !== undefined) this.#frontier = batch.frontier.frontier
     this.#promise = laterHlc(this.#promise, promise)
   }
 
@@ -162,8 +228,17 @@ export class ReplicaState {
     return this.tree.sum(leaf)
   }
 
+  #fold(folded: readonly WriterId[]): void {
+    this.#folded = new Set(folded)
+    this.#rosterHash = undefined
+    this.#foldedHash = undefined
+    for (const [partition, vector] of this.#vectors.entries())
+      for (const writer of folded) if (vector.forget(writer)) this.#touch(partition)
+  }
+
   #touch(partition: Partition): void {
     this.#vectorHashes[partition] = undefined
+    this.#wholeVectorHash = undefined
     this.#sinceCheckpoint.add(partition)
   }
 

@@ -3,6 +3,7 @@ import type {
   Entry,
   EntryOutline,
   Held,
+  Hlc,
   Identity,
   MemberState,
   Peer,
@@ -125,6 +126,8 @@ export interface ReplicaStatus {
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */
   readonly divergentPartitions: Readonly<Record<string, number>>
+  /** F of frontier.md: tombstones up to it are absent everywhere. */
+  readonly frontier: Hlc
   /** Milliseconds since 1970 of the oldest tombstone, or undefined. */
   readonly oldestTombstoneMs: number | undefined
 }

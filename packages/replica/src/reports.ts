@@ -1,6 +1,8 @@
 import {
   bytesOf,
   compareEntries,
+  compareHlc,
+  laterHlc,
   LEAVES_PER_PARTITION,
   LEAVES_PER_QUESTION_MAX,
   RefusalError,
@@ -11,6 +13,7 @@ import {
   type Digest,
   type EntryOutline,
   type Hash,
+  type Hlc,
   type Leaf,
   type Partition,
   type Question,
@@ -30,6 +33,8 @@ export interface ReportContext {
   readonly hash: Hash
   readonly self: () => ReplicaId
   readonly members: () => readonly MemberView[]
+  readonly frontier: () => Hlc
+  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** The answer of this replica itself. */
   readonly answer: <Name extends ReportQuestion>(name: Name, question: Question<Name>) => Promise<Answer<Name>>
 }
@@ -48,12 +53,7 @@ interface Tree {
 /** Compares every pair of members, each by one moment of its own: roots, partitions, then leaves of what differs. */
 export async function divergenceReport(context: ReportContext): Promise<DivergenceReport> {
   const members = context.members().filter(({ state }) => state !== 'evicted')
-  const trees = await Promise.all(
-    members.map(async (member): Promise<Tree> => {
-      const answer = await tryAsk(context, member.replica, 'report', { partitions: [] })
-      return { member, answer, leaves: new Map() }
-    }),
-  )
+  const trees = await treesOf(members, context)
   await fetchDifferingLeaves(trees, context)
   const pairs = trees.flatMap((a, index) => trees.slice(index + 1).map((b) => comparePair(a, b)))
   return {
@@ -61,6 +61,23 @@ export async function divergenceReport(context: ReportContext): Promise<Divergen
     replicas: trees.map(({ member, answer }) => ({ member, report: answer?.report })),
     pairs,
   }
+}
+
+/** The trees of all members at one frontier: whoever is behind purges up to the highest one first (frontier.md R11). */
+async function treesOf(members: readonly MemberView[], context: ReportContext): Promise<readonly Tree[]> {
+  const ask = (): Promise<readonly Tree[]> =>
+    Promise.all(
+      members.map(async (member): Promise<Tree> => {
+        const question = { partitions: [], frontier: context.frontier() }
+        return { member, answer: await tryAsk(context, member.replica, 'report', question), leaves: new Map() }
+      }),
+    )
+  const trees = await ask()
+  const highest = trees.reduce((high, { answer }) => laterHlc(high, answer?.frontier ?? high), context.frontier())
+  if (trees.every(({ answer }) => answer === undefined || compareHlc(answer.frontier, highest) === 0)) return trees
+  const from = trees.find(({ answer }) => answer !== undefined && compareHlc(answer.frontier, highest) === 0)
+  await context.learnFrontier(highest, from?.member.replica ?? '')
+  return ask()
 }
 
 /** Exactly the keys that differ between this replica and another one, leaf by leaf (P18). */
@@ -71,10 +88,10 @@ export async function diffPage(
   context: ReportContext,
 ): Promise<DiffPage> {
   const self = context.self()
-  const [mine, theirs] = await Promise.all([
-    askOrAnswer(context, self, 'report', { partitions: [] }),
-    askOrAnswer(context, withReplica, 'report', { partitions: [] }),
-  ])
+  const question = { partitions: [], frontier: context.frontier() }
+  const theirs = await askOrAnswer(context, withReplica, 'report', question)
+  await context.learnFrontier(theirs.frontier, withReplica)
+  const mine = await askOrAnswer(context, self, 'report', question)
   const partitions = differingIndexes(mine.partitions, theirs.partitions).filter((id) => id >= fromLeaf >>> 8)
   const keys: DifferingKey[] = []
   let nextLeaf: Leaf | undefined
@@ -118,7 +135,10 @@ async function fetchDifferingLeaves(trees: readonly Tree[], context: ReportConte
     await Promise.all(
       trees.map(async ({ member, answer, leaves }) => {
         if (answer === undefined) return
-        const detailed = await tryAsk(context, member.replica, 'report', { partitions: asked })
+        const detailed = await tryAsk(context, member.replica, 'report', {
+          partitions: asked,
+          frontier: context.frontier(),
+        })
         for (const [index, partition] of asked.entries()) leaves.set(partition, detailed?.leaves[index] ?? [])
       }),
     )
@@ -140,7 +160,7 @@ function comparePair(a: Tree, b: Tree): PairDivergence {
 }
 
 async function differingLeavesIn(partition: Partition, other: ReplicaId, context: ReportContext): Promise<Leaf[]> {
-  const question = { partitions: [partition] }
+  const question = { partitions: [partition], frontier: context.frontier() }
   const [mine, theirs] = await Promise.all([
     askOrAnswer(context, context.self(), 'report', question),
     askOrAnswer(context, other, 'report', question),

@@ -1,4 +1,5 @@
 import {
+  presentAt,
   RefusalError,
   standingOf,
   type Address,
@@ -31,6 +32,7 @@ import {
 } from './join.ts'
 import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
+import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
 import type {
   DiffPage,
@@ -112,12 +114,13 @@ export class RunningReplica implements Replica {
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
+      frontier: this.#committer.state.frontier,
       oldestTombstoneMs: this.#upkeep?.oldestTombstoneMs,
     }
   }
 
   read(address: Address): Held {
-    const held = this.#options.store.read(address)
+    const held = presentAt(this.#options.store.read(address), this.#committer.state.frontier)
     if (held === 'corrupt') {
       this.#options.measures.add('corrupt_entries')
       this.#options.log.error('corrupt-entry', { address })
@@ -161,6 +164,7 @@ export class RunningReplica implements Replica {
         clock: this.#options.clock,
         questionBytesMax: this.#options.settings.frameBytes,
         repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
+        sweep: () => member.purger.sweep(),
       }),
     )
   }
@@ -289,16 +293,13 @@ export class RunningReplica implements Replica {
     const { log } = this.#options
     await bootstrap(identity.sponsor, this.#conversing(member), joining)
     log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#committer.state.totals })
-    const publication = (): Question<'publish'> => ({
-      roster: this.#committer.state.roster,
-      promise: this.#committer.state.promise,
-    })
+    const knowledge = (): Knowledge => knowledgeOf(this.#committer.state)
     const others: Introduction['others'] = () =>
       this.#committer.state
         .members()
         .filter((replica) => replica !== identity.replica)
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
-    await awaitIntroduction({ ask: member.ask, others, self: identity.replica, publication }, joining)
+    await awaitIntroduction({ ask: member.ask, others, self: identity.replica, knowledge }, joining)
     if (this.#stopping) return
     await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
     this.#searched = true
@@ -389,6 +390,7 @@ export class RunningReplica implements Replica {
       intake: this.#intake,
       timers: this.#options.timers,
       publishTo: member.publishTo,
+      learnFrontier: member.learnFrontier,
       isStopping: () => this.#stopping,
     }
   }
@@ -411,6 +413,8 @@ export class RunningReplica implements Replica {
       hash: this.#options.hash,
       self: () => this.#identity?.replica ?? '',
       members: () => this.members(),
+      frontier: () => this.#committer.state.frontier,
+      learnFrontier: member.learnFrontier,
       answer: async (name, question) => {
         await freshTree(this.#committer.state, this.#options.timers)
         return this.#answerMyself(name, question, member)

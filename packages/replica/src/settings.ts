@@ -6,6 +6,11 @@ export interface ReplicaSettings {
   readonly antiEntropyIntervalMs: number
   /** Between two vector pulls while nothing is hot. 0 turns pulls off: then the tree alone repairs. */
   readonly pullIntervalMs: number
+  /**
+   * Between two looks at what may be purged, ± 20 %. Shorter frees space sooner; while nothing is to be purged it costs one
+   * read.
+   */
+  readonly purgeIntervalMs: number
   /** How fast an exchange may move entries, so that foreground traffic comes first. Bytes per second. */
   readonly repairBytesPerSecond: number
   readonly driftMs: number
@@ -22,6 +27,7 @@ export interface ReplicaSettings {
 export const DEFAULT_SETTINGS: ReplicaSettings = {
   antiEntropyIntervalMs: 10_000,
   pullIntervalMs: 1_000,
+  purgeIntervalMs: 10_000,
   repairBytesPerSecond: 32 * 1024 * 1024,
   driftMs: DRIFT_MS_MAX,
   peerTimeoutMs: 5_000,

@@ -1,18 +1,29 @@
-import type { ReplicaId } from '@grapevine/core'
+import { compareHlc, HLC_ZERO, hlcAt, laterHlc, type Hlc, type Purgeable, type ReplicaId } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
+import { frontierRound } from './frontier-round.ts'
 import { hello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
+import type { HeldBack } from './publications.ts'
 import type { Rounds } from './rounds.ts'
+import { sleep } from './sleep.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
+
+/** Looks at the frontier in one round, while members only have to catch up with each other. */
+const LOOKS_PER_ROUND = 4
+/** Rounds that whoever's turn it is may be late before everybody looks: a frozen process holds up nobody else. */
+const LATE_ROUNDS = 3
+
+/** Behind every address: buckets are ASCII. */
+const LAST_ADDRESS = '\u00ff'
 
 export interface UpkeepContext {
   readonly options: ReplicaOptions
@@ -30,12 +41,14 @@ export interface UpkeepContext {
 export class Upkeep {
   readonly #context: UpkeepContext
   #oldestTombstoneMs: number | undefined
+  /** The frontier when it was last seen to move, and when that was. */
+  #lastRaise: { readonly frontier: Hlc; readonly atMs: number } | undefined
 
   constructor(context: UpkeepContext) {
     this.#context = context
   }
 
-  /** By the wall clock of its deletion, as of the last anti-entropy round. */
+  /** By the wall clock of its deletion, as of the last purge round. */
   get oldestTombstoneMs(): number | undefined {
     return this.#oldestTombstoneMs
   }
@@ -66,6 +79,11 @@ export class Upkeep {
       'anti-entropy',
       () => antiEntropyIntervalMs,
       () => this.#antiEntropy(),
+    )
+    rounds.every(
+      'purge',
+      () => options.settings.purgeIntervalMs,
+      () => this.#purge(),
     )
     rounds.every(
       'peers',
@@ -153,7 +171,6 @@ export class Upkeep {
 
   async #antiEntropy(): Promise<void> {
     const { member, isPaused, exchange } = this.#context
-    await this.#noteOldestTombstone()
     const peer = this.randomPeer()
     if (isPaused('anti-entropy') || peer === undefined) return
     // Rosters spread with the pulls; where these are off they must not stay behind.
@@ -174,10 +191,66 @@ export class Upkeep {
     await changeMembership(() => ({ peers }))
   }
 
-  async #noteOldestTombstone(): Promise<void> {
+  /** Looks at the frontier now, whoever's turn it is, and says who holds it back. */
+  async raiseFrontier(): Promise<readonly HeldBack[]> {
+    const { options, committer, member, changeMembership } = this.#context
+    const wall = hlcAt(options.clock.wallMs())
+    // What is late for nothing but the time: all are asked to promise that it has passed.
+    const waiting = await this.#firstPurgeable(wall, committer.state.promise)
+    const holds = await frontierRound(waiting === undefined ? HLC_ZERO : wall, {
+      ...member,
+      state: () => committer.state,
+      changeMembership,
+      clock: options.clock,
+      log: options.log,
+    })
+    await member.purger.sweep()
+    return holds
+  }
+
+  async #purge(): Promise<void> {
+    const { committer, member, options, isPaused } = this.#context
+    const { pullIntervalMs } = options.settings
+    await member.purger.sweep()
+    for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
+      const oldest = await this.#firstPurgeable(laterHlc(committer.state.clock.now, hlcAt(options.clock.wallMs())))
+      this.#oldestTombstoneMs = oldest?.at.wallMs
+      if (isPaused('anti-entropy') || !this.#isWorthALook(oldest) || !this.#isMyTurn()) return
+      const holds = await this.raiseFrontier()
+      // A member that is away is waited for until the next round; one that is behind pulls within a moment.
+      if (!holds.every(({ reason }) => reason === 'lacks-entries')) return
+      await sleep(options.timers, pullIntervalMs)
+    }
+  }
+
+  #isWorthALook(oldest: Purgeable | undefined): boolean {
+    const { state } = this.#context.committer
+    return oldest !== undefined || state.publication().closed.length > 0
+  }
+
+  /**
+   * One member looks for all, the first by its id, and the others take its frontier over: looking costs a question to everybody.
+   * When nothing has come of it for a few rounds all look for themselves.
+   */
+  #isMyTurn(): boolean {
+    const { committer, member, options } = this.#context
+    const { frontier, identity, folded, writer, writers } = committer.state
+    const nowMs = options.clock.monotonicMs()
+    if (this.#lastRaise === undefined || compareHlc(this.#lastRaise.frontier, frontier) !== 0)
+      this.#lastRaise = { frontier, atMs: nowMs }
+    const isFirst = member.detector.livePeers().every(({ replica }) => replica > (identity?.replica ?? ''))
+    const hasClosed = writers.some((each) => each !== writer && !folded.has(each))
+    const isLate = nowMs - this.#lastRaise.atMs > LATE_ROUNDS * options.settings.purgeIntervalMs
+    if (isLate) this.#lastRaise = { frontier, atMs: nowMs }
+    return isFirst || hasClosed || isLate
+  }
+
+  /** What may be purged first of what could go if the frontier were `below`, beyond what is at or below `above`. */
+  async #firstPurgeable(below: Hlc, above: Hlc = HLC_ZERO): Promise<Purgeable | undefined> {
     const view = this.#context.options.store.view()
     try {
-      this.#oldestTombstoneMs = (await view.firstPurgeable())?.wallMs
+      const [first] = await view.purgeable(below, 1, { at: above, address: LAST_ADDRESS })
+      return first
     } finally {
       await view.close()
     }

@@ -1,4 +1,4 @@
-import { UnreachableError, type ReplicaId } from '@grapevine/core'
+import { HLC_ZERO, UnreachableError, type ReplicaId } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import type { AskMember } from '../src/ask-member.ts'
 import { awaitIntroduction, type Introduction, type JoinContext } from '../src/join.ts'
@@ -15,7 +15,6 @@ async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['
     if (replica !== KNOWS) return Promise.reject(new UnreachableError('refused', 'nobody there'))
     return Promise.resolve({
       roster: { known: [SELF, KNOWS, SILENT], evicted: [] },
-      promise: { wallMs: 0, counter: 0 },
     })
   }) as unknown as AskMember
   const introduction: Introduction = {
@@ -25,7 +24,7 @@ async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['
       { replica: KNOWS, standing: 'here' },
       { replica: SILENT, standing: silent },
     ],
-    publication: () => ({ roster: { known: [], evicted: [] }, promise: { wallMs: 0, counter: 0 } }),
+    knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
   let done = false

@@ -1,4 +1,11 @@
-import type { Identity, KnownPeer, MemberState, MemberUpdate, Roster } from '@grapevine/core'
+import {
+  HLC_ZERO,
+  type Identity,
+  type KnownPeer,
+  type MemberState,
+  type MemberUpdate,
+  type Roster,
+} from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
 import type { FailureDetector } from '../src/membership/failure-detector.ts'
 import type { ReplicaState } from '../src/replica-state.ts'
@@ -42,7 +49,8 @@ async function rosterAfterJoin(
       detector,
       publishToAll: () => {},
       changeMembership: (change) => {
-        roster = change({ identity, roster, peers: known.onDisk }).roster ?? roster
+        roster =
+          change({ identity, roster, peers: known.onDisk, frontier: HLC_ZERO, folded: new Set() }).roster ?? roster
         return Promise.resolve()
       },
     },

@@ -108,6 +108,7 @@ function settingsOf(config: ServerConfig): ReplicaSettings {
     ...DEFAULT_SETTINGS,
     antiEntropyIntervalMs: config.antiEntropyInterval,
     pullIntervalMs: config.pullInterval,
+    purgeIntervalMs: config.purgeInterval,
     repairBytesPerSecond: config.repairRate,
     driftMs: config.driftMax,
     peerTimeoutMs: config.peerTimeout,

@@ -1,4 +1,5 @@
 import {
+  HLC_ZERO,
   etagOf,
   HybridClock,
   isMet,
@@ -72,7 +73,7 @@ export class FakeReplica implements Replica {
       report: {
         name: 'n1',
         root: '\u0001'.repeat(32),
-        totals: { values, tombstones: entries.length - values, bytes: 0 },
+        totals: { values, tombstones: entries.length - values, bytes: 0, tombstoneBytes: 0 },
         hotRumors: 0,
         lastExchangeMs: -1,
         ready: true,
@@ -84,6 +85,7 @@ export class FakeReplica implements Replica {
       rebuilds: 0,
       paused: [...this.#paused],
       divergentPartitions: { n2: 3 },
+      frontier: HLC_ZERO,
       oldestTombstoneMs: undefined,
     }
   }
@@ -107,7 +109,9 @@ export class FakeReplica implements Replica {
       readByKeyHash: never,
       leaf: never,
       missing: never,
-      firstPurgeable: never,
+      purgeable: never,
+      frontierGrounds: never,
+      purgeRecord: never,
       scan: async function* ({ from, below, reverse }: Range) {
         const rows = [...moment, ...corrupt]
           .filter((row) => addressIn(row) >= from && addressIn(row) < below)

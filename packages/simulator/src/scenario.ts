@@ -115,6 +115,7 @@ const speed = object({}, { readMs: number(0, 60_000), writeMs: number(0, 60_000)
 const settings = object({}, {
   antiEntropyIntervalMs: durationMs,
   pullIntervalMs: number(0, DURATION_MS_MAX),
+  purgeIntervalMs: durationMs,
   repairBytesPerSecond: count(1, 10 ** 12),
   driftMs: durationMs,
   peerTimeoutMs: durationMs,

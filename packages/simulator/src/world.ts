@@ -1,6 +1,8 @@
 import {
   bytesOf,
   etagOf,
+  HLC_ZERO,
+  hlcText,
   hexOf,
   keyOf,
   partitionOf,
@@ -361,6 +363,18 @@ export class World {
     if (pending === undefined) return
     const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
     for (const { after, before } of pending.changes) {
+      if (after === undefined) {
+        if (typeof before === 'object')
+          this.recorder.write({
+            type: 'purged',
+            atMs: this.nowMs,
+            node: machine.name,
+            key: keyOf(before.address),
+            version: etagOf(before.version),
+            frontier: hlcText(machine.running?.replica?.status().frontier ?? HLC_ZERO),
+          })
+        continue
+      }
       this.recorder.write({
         type: 'stored',
         atMs: this.nowMs,

@@ -23,7 +23,8 @@ const LEAF_BYTES = 2 + SUM_BYTES
 export function encodeJournal(batch: Journaled): Buffer {
   const { dots, adopted, leaves, totals, rebuilds } = batch
   const writer = new ByteWriter(64 + dots.length * DOT_BYTES + leaves.length * LEAF_BYTES + adopted.length * 256)
-  writer.uint48(totals.values).uint48(totals.tombstones).uint48(totals.bytes).uint48(rebuilds)
+  writer.uint48(totals.values).uint48(totals.tombstones).uint48(totals.bytes).uint48(totals.tombstoneBytes)
+  writer.uint48(rebuilds)
   writer.uint32(dots.length)
   for (const { partition, dot } of dots) writer.uint8(partition).hex(dot.writer).uint48(dot.seq)
   writer.uint32(leaves.length)
@@ -35,7 +36,12 @@ export function encodeJournal(batch: Journaled): Buffer {
 
 export function replayJournal(row: Buffer, target: ReplayTarget): void {
   const reader = new ByteReader(row)
-  target.totals = { values: reader.uint48(), tombstones: reader.uint48(), bytes: reader.uint48() }
+  target.totals = {
+    values: reader.uint48(),
+    tombstones: reader.uint48(),
+    bytes: reader.uint48(),
+    tombstoneBytes: reader.uint48(),
+  }
   target.rebuilds = reader.uint48()
   for (let left = reader.uint32(); left > 0; left--) {
     const partition = reader.uint8()

@@ -1,4 +1,5 @@
 import { writeUint48, type Address, type Digest, type Dot, type Hlc, type Partition } from '@grapevine/core'
+import type { PurgeRow } from './purge-log.ts'
 
 /**
  * The rows of the database (docs/format.md). The first byte tells the kind:
@@ -9,11 +10,13 @@ import { writeUint48, type Address, type Digest, type Dot, type Hlc, type Partit
  * | `d` | partition, writer, seq | address: the dot index, which answers pulls |
  * | `h` | key hash | address: the hash index, which lists the entries of a leaf |
  * | `t` | hlc, address | nothing: what may be purged, by when at the earliest |
+ * | `f` | hlc | why the frontier was raised to it |
+ * | `g` | number of the batch, count | what the batch purged |
  * | `j` | number of the batch | what the batch did to the vectors and the tree: the journal |
  * | `p` | partition | sums and vector as they were at the checkpoint |
- * | `m` | a word | identity, roster, peers, clock reserve, checkpoint |
+ * | `m` | a word | identity, roster, peers, clock reserve, frontier, folded writers, own writers, checkpoint |
  */
-export type RowKind = 'e' | 'd' | 'h' | 't' | 'j' | 'p' | 'm'
+export type RowKind = 'e' | 'd' | 'h' | 't' | 'f' | 'g' | 'j' | 'p' | 'm'
 
 export function entryRow(address: Address): Buffer {
   return Buffer.from(`e${address}`, 'latin1')
@@ -53,6 +56,41 @@ export function hlcOfPurgeRow(row: Buffer): Hlc {
   return { wallMs: row.readUIntBE(1, 6), counter: row.readUInt16BE(7) }
 }
 
+export function addressOfPurgeRow(row: Buffer): Address {
+  return row.toString('latin1', 9)
+}
+
+/** Behind every purge row of this reading. */
+export function purgeRowsEnd({ wallMs, counter }: Hlc): Buffer {
+  const row = Buffer.allocUnsafe(9 + 1)
+  row[0] = 0x74
+  writeUint48(row, 1, wallMs)
+  row.writeUInt16BE(counter, 7)
+  // No address begins with it: buckets are ASCII.
+  row[9] = 0xff
+  return row
+}
+
+export function groundsRow({ wallMs, counter }: Hlc): Buffer {
+  const row = Buffer.allocUnsafe(9)
+  row[0] = 0x66
+  writeUint48(row, 1, wallMs)
+  row.writeUInt16BE(counter, 7)
+  return row
+}
+
+export function purgeLogRow({ number, count }: PurgeRow): Buffer {
+  const row = Buffer.allocUnsafe(9)
+  row[0] = 0x67
+  writeUint48(row, 1, number)
+  row.writeUInt16BE(count, 7)
+  return row
+}
+
+export function purgeLogOfRow(row: Buffer): PurgeRow {
+  return { number: row.readUIntBE(1, 6), count: row.readUInt16BE(7) }
+}
+
 export function journalRow(number: number): Buffer {
   const row = Buffer.allocUnsafe(7)
   row[0] = 0x6a
@@ -68,7 +106,9 @@ export function partitionRow(partition: Partition): Buffer {
   return Buffer.from([0x70, partition])
 }
 
-export function metaRow(word: 'identity' | 'roster' | 'peers' | 'reserve' | 'checkpoint'): Buffer {
+export type MetaWord = 'identity' | 'roster' | 'peers' | 'reserve' | 'frontier' | 'folded' | 'writers' | 'checkpoint'
+
+export function metaRow(word: MetaWord): Buffer {
   return Buffer.from(`m${word}`, 'latin1')
 }
 

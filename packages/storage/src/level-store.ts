@@ -1,5 +1,6 @@
 import {
   COMMIT_BYTES_MAX,
+  FRONTIER_GROUNDS_MAX,
   HLC_ZERO,
   EMPTY_ROSTER,
   hlcText,
@@ -13,14 +14,18 @@ import {
   VersionVector,
   type Address,
   type CommitBatch,
+  type FrontierGrounds,
+  type Entry,
   type Hash,
   type Held,
+  type Hlc,
   type Identity,
   type KnownPeer,
   type Roster,
   type Store,
   type StoredState,
   type StoreView,
+  type WriterId,
 } from '@grapevine/core'
 import type { AbstractLevel } from 'abstract-level'
 import {
@@ -34,15 +39,20 @@ import {
 import {
   dotRow,
   entryRow,
+  groundsRow,
   hashRow,
   journalRow,
   metaRow,
   numberOfJournalRow,
   partitionRow,
+  purgeLogOfRow,
+  purgeLogRow,
   purgeRow,
   rowsOf,
+  type MetaWord,
 } from './key-layout.ts'
 import { LevelView } from './level-view.ts'
+import { droppedBy, encodePurged, tooMany, type PurgeRow } from './purge-log.ts'
 import { messageOf, readEntries, readEntry } from './read-rows.ts'
 import { openRow, sealRow } from './sealed-row.ts'
 
@@ -83,6 +93,10 @@ export class LevelStore implements Store {
   #firstJournalRow: number
   #journalBytes: number
   #journalBatches: number
+  /** What is remembered of purges, oldest first. */
+  #purgeLog: readonly PurgeRow[]
+  /** Names of the rows that tell why the frontier was raised, oldest first. */
+  #grounds: readonly Buffer[]
 
   private constructor(options: LevelStoreOptions, db: Database, loaded: Loaded) {
     this.#options = options
@@ -92,6 +106,8 @@ export class LevelStore implements Store {
     this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
+    this.#purgeLog = loaded.purgeLog
+    this.#grounds = loaded.grounds
   }
 
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
@@ -147,6 +163,7 @@ export class LevelStore implements Store {
       identity: batch.identity ?? this.#state.identity,
       roster: batch.roster ?? this.#state.roster,
       peers: batch.peers ?? this.#state.peers,
+      writers: batch.writers ?? this.#state.writers,
     }
     if (isNewIdentity && batch.identity) await this.#options.identityWitness?.seal(batch.identity)
   }
@@ -162,6 +179,8 @@ export class LevelStore implements Store {
     this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
+    this.#purgeLog = loaded.purgeLog
+    this.#grounds = loaded.grounds
     this.#poisoned = false
   }
 
@@ -173,6 +192,10 @@ export class LevelStore implements Store {
     const { hash } = this.#options
     const rows = this.#db.batch()
     for (const { after, before } of batch.changes) {
+      if (after === undefined) {
+        if (typeof before === 'object') dropEntry(rows, before)
+        continue
+      }
       const partition = partitionOf(after.keyHash)
       const address = Buffer.from(after.address, 'latin1')
       rows.put(entryRow(after.address), asBuffer(after.envelope), READ)
@@ -192,6 +215,10 @@ export class LevelStore implements Store {
     if (batch.identity !== undefined) rows.put(metaRow('identity'), sealJson(batch.identity, hash), READ)
     if (batch.roster !== undefined) rows.put(metaRow('roster'), sealJson(batch.roster, hash), READ)
     if (batch.peers !== undefined) rows.put(metaRow('peers'), sealJson(batch.peers, hash), READ)
+    if (batch.folded !== undefined) rows.put(metaRow('folded'), sealJson(batch.folded, hash), READ)
+    if (batch.writers !== undefined) rows.put(metaRow('writers'), sealJson(batch.writers, hash), READ)
+    const purgeLog = this.#logPurge(batch, number, rows)
+    const grounds = batch.frontier === undefined ? this.#grounds : this.#logGrounds(batch.frontier, rows)
     if (batch.checkpoint !== undefined) {
       for (const state of batch.checkpoint)
         rows.put(partitionRow(state.partition), sealRow(encodePartition(state), hash), READ)
@@ -200,6 +227,29 @@ export class LevelStore implements Store {
       for (let folded = this.#firstJournalRow; folded < number; folded++) rows.del(journalRow(folded), READ)
     }
     await rows.write({ sync: true })
+    this.#purgeLog = purgeLog
+    this.#grounds = grounds
+  }
+
+  #logPurge(batch: CommitBatch, number: number, rows: Rows): readonly PurgeRow[] {
+    const dropped = droppedBy(batch.changes)
+    if (dropped.length === 0) return this.#purgeLog
+    const row = { number, count: dropped.length }
+    rows.put(purgeLogRow(row), sealRow(encodePurged(dropped, batch.atMs), this.#options.hash), READ)
+    const log = [...this.#purgeLog, row]
+    const forgotten = tooMany(log)
+    for (const old of forgotten) rows.del(purgeLogRow(old), READ)
+    return log.slice(forgotten.length)
+  }
+
+  #logGrounds(grounds: FrontierGrounds, rows: Rows): readonly Buffer[] {
+    const { hash } = this.#options
+    rows.put(metaRow('frontier'), sealRow(Buffer.from(hlcText(grounds.frontier)), hash), READ)
+    rows.put(groundsRow(grounds.frontier), sealJson(grounds, hash), READ)
+    const log = [...this.#grounds, groundsRow(grounds.frontier)]
+    const forgotten = log.slice(0, Math.max(0, log.length - FRONTIER_GROUNDS_MAX))
+    for (const name of forgotten) rows.del(name, READ)
+    return log.slice(forgotten.length)
   }
 
   #refuseUnusable(): void {
@@ -215,6 +265,18 @@ interface Loaded {
   /** Where the journal begins, or would. */
   readonly firstJournalRow: number
   readonly journalBytes: number
+  readonly purgeLog: readonly PurgeRow[]
+  readonly grounds: readonly Buffer[]
+}
+
+type Rows = ReturnType<Database['batch']>
+
+function dropEntry(rows: Rows, entry: Entry): void {
+  rows.del(entryRow(entry.address), READ)
+  rows.del(dotRow(partitionOf(entry.keyHash), entry.dot), READ)
+  rows.del(hashRow(entry.keyHash), READ)
+  const purge = purgeableAt(entry)
+  if (purge !== undefined) rows.del(purgeRow(purge, entry.address), READ)
 }
 
 async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{ db: Database; loaded: Loaded }> {
@@ -232,7 +294,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   const target: ReplayTarget = {
     sums: new Uint8Array(LEAVES * SUM_BYTES),
     vectors: Array.from({ length: PARTITIONS }, () => new VersionVector()),
-    totals: { values: 0, tombstones: 0, bytes: 0 },
+    totals: { values: 0, tombstones: 0, bytes: 0, tombstoneBytes: 0 },
     rebuilds: 0,
   }
   const checkpoint = await metaOf<{ number: number }>(db, 'checkpoint', hash)
@@ -258,28 +320,35 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   // A checkpoint travels with the batch after it, so its rows never stand alone.
   if (checkpoint !== undefined && batchNumber === folded)
     throw new StoreError('data_missing', `the database lost all batches after ${folded}`)
-  const reserve = await db.get(metaRow('reserve'), READ)
-  const reserved = reserve && parseHlc(openRow(reserve, hash, 'the clock reserve').toString())
+  const foldedWriters = (await metaOf<readonly WriterId[]>(db, 'folded', hash)) ?? []
+  // They may stand in rows that are older than their folding.
+  for (const vector of target.vectors) for (const writer of foldedWriters) vector.forget(writer)
   return {
     batchNumber,
     firstJournalRow: folded + 1,
     journalBytes,
+    purgeLog: (await db.keys({ ...rowsOf('g'), ...READ }).all()).map(purgeLogOfRow),
+    grounds: await db.keys({ ...rowsOf('f'), ...READ }).all(),
     state: {
       identity: await metaOf<Identity>(db, 'identity', hash),
       roster: (await metaOf<Roster>(db, 'roster', hash)) ?? EMPTY_ROSTER,
       peers: (await metaOf<readonly KnownPeer[]>(db, 'peers', hash)) ?? [],
-      reserve: reserved ?? HLC_ZERO,
+      reserve: await hlcOf(db, 'reserve', hash),
+      frontier: await hlcOf(db, 'frontier', hash),
+      folded: foldedWriters,
+      writers: (await metaOf<readonly WriterId[]>(db, 'writers', hash)) ?? [],
       replayedBatches: batchNumber - folded,
       ...target,
     },
   }
 }
 
-async function metaOf<T>(
-  db: Database,
-  word: 'identity' | 'roster' | 'peers' | 'checkpoint',
-  hash: Hash,
-): Promise<T | undefined> {
+async function hlcOf(db: Database, word: MetaWord, hash: Hash): Promise<Hlc> {
+  const row = await db.get(metaRow(word), READ)
+  return (row && parseHlc(openRow(row, hash, `the ${word}`).toString())) ?? HLC_ZERO
+}
+
+async function metaOf<T>(db: Database, word: MetaWord, hash: Hash): Promise<T | undefined> {
   const row = await db.get(metaRow(word), READ)
   // What is behind a right checksum was written by us, so its shape is not doubted again.
   return row && (JSON.parse(openRow(row, hash, word).toString()) as T)

@@ -1,28 +1,48 @@
 import {
   leafOf,
+  SEQ_MAX,
   StoreError,
   type Address,
   type CorruptRow,
   type Digest,
   type Dot,
   type Entry,
+  type FrontierGrounds,
   type Hash,
   type Held,
   type Hlc,
   type Leaf,
   type LeafContent,
   type Partition,
+  type Purgeable,
+  type PurgeRecord,
   type Range,
   type StoreView,
   type VersionVector,
+  type WriterId,
 } from '@grapevine/core'
 import type { AbstractSnapshot } from 'abstract-level'
-import { addressOfEntryRow, dotOfRow, dotRow, entryRow, hashRow, hlcOfPurgeRow, rowsOf } from './key-layout.ts'
+import {
+  addressOfEntryRow,
+  addressOfPurgeRow,
+  dotOfRow,
+  dotRow,
+  entryRow,
+  hashRow,
+  hlcOfPurgeRow,
+  purgeRow,
+  purgeRowsEnd,
+  rowsOf,
+} from './key-layout.ts'
 import type { Database } from './level-store.ts'
+import { findPurged } from './purge-log.ts'
+import { openRow } from './sealed-row.ts'
 import { heldIn, messageOf, readEntries, readEntry, type Reading } from './read-rows.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
+/** Each tells of up to a thousand keys. */
+const PURGE_LOG_PAGE_ROWS = 16
 /** And at most so many bytes of values at a time. */
 const PAGE_BYTES = 1 << 20
 
@@ -67,7 +87,11 @@ export class LevelView implements StoreView {
     return { entries, corrupt: held.length - entries.length }
   }
 
-  async *missing(partition: Partition, vector: VersionVector): AsyncGenerator<Entry | CorruptRow> {
+  async *missing(
+    partition: Partition,
+    vector: VersionVector,
+    folded: ReadonlySet<WriterId>,
+  ): AsyncGenerator<Entry | CorruptRow> {
     const dots = await orStoreError(() =>
       this.#db.iterator({ ...rowsOf('d', String.fromCharCode(partition)), ...this.#reading() }),
     )
@@ -77,7 +101,7 @@ export class LevelView implements StoreView {
         if (page.length === 0) return
         const lacked = page
           .map(([name, row]) => ({ dot: dotOfRow(name), address: row.toString('latin1') }))
-          .filter(({ dot }) => !vector.covers(dot))
+          .filter(({ dot }) => !folded.has(dot.writer) && !vector.covers(dot))
         const held = await this.readMany(lacked.map(({ address }) => address))
         for (const [index, { dot, address }] of lacked.entries()) {
           const entry = held[index]
@@ -85,7 +109,7 @@ export class LevelView implements StoreView {
           else if (entry.dot.writer === dot.writer && entry.dot.seq === dot.seq) yield entry
         }
         const last = page.at(-1)
-        if (last !== undefined) skipCovered(dots, partition, dotOfRow(last[0]), vector)
+        if (last !== undefined) skipCovered(dots, partition, dotOfRow(last[0]), vector, folded)
       }
     } finally {
       await dots.close()
@@ -118,9 +142,35 @@ export class LevelView implements StoreView {
     }
   }
 
-  async firstPurgeable(): Promise<Hlc | undefined> {
-    const [first] = await orStoreError(() => this.#db.keys({ ...rowsOf('t'), limit: 1, ...this.#reading() }).all())
-    return first && hlcOfPurgeRow(first)
+  async purgeable(below: Hlc, limit: number, after?: Purgeable): Promise<readonly Purgeable[]> {
+    const from = after === undefined ? { gte: rowsOf('t').gte } : { gt: purgeRow(after.at, after.address) }
+    const range = { ...from, lt: purgeRowsEnd(below), limit, ...this.#reading() }
+    const rows = await orStoreError(() => this.#db.keys(range).all())
+    return rows.map((row) => ({ at: hlcOfPurgeRow(row), address: addressOfPurgeRow(row) }))
+  }
+
+  async frontierGrounds(): Promise<readonly FrontierGrounds[]> {
+    const rows = await orStoreError(() => this.#db.values({ ...rowsOf('f'), reverse: true, ...this.#reading() }).all())
+    // What is behind a right checksum was written by us, so its shape is not doubted again.
+    return rows.map(
+      (row) => JSON.parse(openRow(row, this.#hash, 'a raise of the frontier').toString()) as FrontierGrounds,
+    )
+  }
+
+  async purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined> {
+    const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('g'), reverse: true, ...this.#reading() }))
+    try {
+      for (;;) {
+        const page = await orStoreError(() => rows.nextv(PURGE_LOG_PAGE_ROWS))
+        if (page.length === 0) return undefined
+        for (const [, row] of page) {
+          const found = findPurged(openRow(row, this.#hash, 'a record of a purge'), keyHash)
+          if (found !== undefined) return found
+        }
+      }
+    } finally {
+      await rows.close()
+    }
   }
 
   async close(): Promise<void> {
@@ -147,7 +197,8 @@ function skipCovered(
   partition: Partition,
   last: Dot,
   vector: VersionVector,
+  folded: ReadonlySet<WriterId>,
 ): void {
-  const covered = vector.contiguous(last.writer)
+  const covered = folded.has(last.writer) ? SEQ_MAX - 1 : vector.contiguous(last.writer)
   if (covered > last.seq) dots.seek(dotRow(partition, { writer: last.writer, seq: covered + 1 }))
 }

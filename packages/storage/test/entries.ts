@@ -43,15 +43,18 @@ export function entryOf(parts: EntryParts): Entry {
 
 /** A batch that stores these entries over what was there, with all that goes with it but the sums. */
 export function batchOf(
-  changes: readonly { after: Entry; before?: Held }[],
+  changes: readonly { after: Entry | undefined; before?: Held }[],
   more: Partial<CommitBatch> = {},
 ): CommitBatch {
   return {
+    atMs: 1_000,
     changes: changes.map(({ after, before }) => ({ after, before })),
-    dots: changes.map(({ after }) => ({ partition: partitionOf(after.keyHash), dot: after.dot })),
+    dots: changes.flatMap(({ after }) =>
+      after === undefined ? [] : [{ partition: partitionOf(after.keyHash), dot: after.dot }],
+    ),
     adopted: [],
     leaves: [],
-    totals: { values: changes.length, tombstones: 0, bytes: 0 },
+    totals: { values: changes.length, tombstones: 0, bytes: 0, tombstoneBytes: 0 },
     rebuilds: 0,
     ...more,
   }

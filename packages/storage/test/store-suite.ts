@@ -1,6 +1,16 @@
-import { leafOf, partitionOf, VersionVector, type Entry, type Store, type StoreView } from '@grapevine/core'
+import {
+  leafOf,
+  partitionOf,
+  VersionVector,
+  type Entry,
+  type Store,
+  type StoreView,
+  type WriterId,
+} from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
 import { batchOf, entryOf, WRITER } from './entries.ts'
+
+const NO_WRITERS: ReadonlySet<WriterId> = new Set()
 
 /** What a suite needs to run a store: open one, and open it again as after a crash. */
 export interface StoreUnderTest {
@@ -48,7 +58,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         batchOf([{ after }], {
           leaves: [{ leaf, sum }],
           adopted: [{ partition: 9, rows: [['e'.repeat(16), [1, 4, 7, 7]]] }],
-          totals: { values: 1, tombstones: 2, bytes: 3 },
+          totals: { values: 1, tombstones: 2, bytes: 3, tombstoneBytes: 1 },
           rebuilds: 4,
           identity,
           roster: { known: [identity.replica], evicted: ['f'.repeat(16)] },
@@ -62,7 +72,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         roster: { known: [identity.replica], evicted: ['f'.repeat(16)] },
         peers: [{ name: 'n2' }],
         reserve: { wallMs: 5_000, counter: 0 },
-        totals: { values: 1, tombstones: 2, bytes: 3 },
+        totals: { values: 1, tombstones: 2, bytes: 3, tombstoneBytes: 1 },
         rebuilds: 4,
       })
       expect(state.vectors[partitionOf(after.keyHash)]?.covers(after.dot)).toBe(true)
@@ -112,7 +122,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       const vector = VersionVector.of([[WRITER, [1, 300]]])
       for (let seq = 302; seq <= 600; seq += 2) vector.add({ writer: WRITER, seq })
       await during(store.view(), async (view) => {
-        const found = await collect(view.missing(partition, vector))
+        const found = await collect(view.missing(partition, vector, NO_WRITERS))
         const expected = entries.filter(({ dot }) => dot.seq > 300 && dot.seq % 2 === 1)
         expect(found.map((row) => 'dot' in row && row.dot.seq)).toEqual(expected.map(({ dot }) => dot.seq))
       })
@@ -125,9 +135,10 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       await store.commit(batchOf([{ after: first }]))
       await store.commit(batchOf([{ after: second, before: first }]))
       await during(store.view(), async (view) => {
-        const found = await collect(view.missing(partitionOf(first.keyHash), new VersionVector()))
+        const found = await collect(view.missing(partitionOf(first.keyHash), new VersionVector(), NO_WRITERS))
         expect(found).toMatchObject([{ dot: { seq: 2 } }])
-        expect(await view.firstPurgeable()).toEqual(second.version.hlc)
+        const { hlc } = second.version
+        expect(await view.purgeable(hlc, 10)).toEqual([{ at: hlc, address: second.address }])
       })
     })
 
@@ -153,7 +164,7 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         await store.commit(batchOf([{ after: entryOf({ key: 'b', wallMs: 3, seq: 3, value: 'three' }) }]))
         expect(view.read(first.address)).toMatchObject({ dot: { seq: 1 } })
         expect(await collect(view.scan({ from: 'things\0', below: 'things\u0001' }))).toHaveLength(1)
-        expect(await collect(view.missing(partitionOf(first.keyHash), new VersionVector()))).toMatchObject([
+        expect(await collect(view.missing(partitionOf(first.keyHash), new VersionVector(), NO_WRITERS))).toMatchObject([
           { dot: { seq: 1 } },
         ])
       })

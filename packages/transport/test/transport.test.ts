@@ -1,4 +1,5 @@
 import {
+  HLC_ZERO,
   byteStringOf,
   bytesOf,
   REFUSALS,
@@ -52,6 +53,8 @@ describe('asking', () => {
           entries: [],
           claims: vectors,
           clock: { wallMs: 2 ** 48 - 1, counter: 3 },
+          frontier: HLC_ZERO,
+          folded: [],
         }),
       },
     })
@@ -68,7 +71,7 @@ describe('asking', () => {
       swapped.entries.map(({ address, hash, value }) => [address, hash, byteStringOf(value ?? bytesOf(''))]),
     ).toEqual([[entry.address, entry.hash, 'value']])
     const vectors = [[7, [[ASKED, [1, 4, 6, 6]]]]] as const
-    expect(await client.ask(peer, 'missed-entries', { vectors }, ASK_MS)).toMatchObject({ claims: vectors })
+    expect(await client.ask(peer, 'missed-entries', { vectors, folded: '\0'.repeat(8), bootstrap: true }, ASK_MS)).toMatchObject({ claims: vectors })
   })
 
   it('tells the asked who asks whom and what', async () => {

@@ -80,6 +80,9 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     },
   }
   const roster = fields<Roster>({ known: replicas, evicted: replicas })
+  /** Ascending as well: one set, one text, one hash. */
+  const writers = replicas
+  const partitionHashes = list(shortHash, PARTITIONS)
   const member = fields<MemberUpdate>({
     replica: id,
     name: text(255),
@@ -93,8 +96,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
   const members = list(member, MEMBERS_MAX)
   const updates = fields<{ readonly updates: readonly MemberUpdate[] }>({ updates: members })
   const memberList = fields<{ readonly members: readonly MemberUpdate[] }>({ members })
-  const publication = fields<Question<'publish'>>({ roster, promise: hlc })
-  const totals = fields<Totals>({ values: count(), tombstones: count(), bytes: count() })
+  const totals = fields<Totals>({ values: count(), tombstones: count(), bytes: count(), tombstoneBytes: count() })
   const report = fields<ReplicaReport>({
     name: text(255),
     root: digest,
@@ -141,7 +143,23 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'join'>>({ joiner: member, rebuild: flag }),
       answer: fields<Answer<'join'>>({ cluster: clusterId, sponsor: id, roster, clock: hlc, members }),
     },
-    publish: { question: publication, answer: publication },
+    publish: {
+      question: fields<Question<'publish'>>({
+        roster,
+        folded: writers,
+        frontier: hlc,
+        partitions: partitionHashes,
+        wanted: hlc,
+      }),
+      answer: fields<Answer<'publish'>>({
+        roster,
+        folded: writers,
+        frontier: hlc,
+        promise: hlc,
+        vectors,
+        closed: list(id, ROSTER_MAX),
+      }),
+    },
     rumors: {
       question: fields<Question<'rumors'>>({ entries, hops: count(64) }),
       answer: fields<Answer<'rumors'>>({ known: indexes, lacking: indexes }),
@@ -149,20 +167,35 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     'rumor-notice': { question: takesRumors, answer: takesRumors },
     'hot-rumors': { question: nothing, answer: fields<Answer<'hot-rumors'>>({ entries }) },
     'vector-hash': {
-      question: fields<Question<'vector-hash'>>({ vector: shortHash, roster: shortHash }),
+      question: fields<Question<'vector-hash'>>({ vector: shortHash, roster: shortHash, frontier: hlc }),
       answer: fields<Answer<'vector-hash'>>({
         sameRoster: flag,
-        partitions: list(shortHash, PARTITIONS),
+        frontier: hlc,
+        purged: flag,
+        partitions: partitionHashes,
         root: digest,
       }),
     },
     'missed-entries': {
-      question: fields<Question<'missed-entries'>>({ vectors }),
-      answer: fields<Answer<'missed-entries'>>({ entries, claims: vectors, clock: hlc }),
+      question: fields<Question<'missed-entries'>>({ vectors, folded: shortHash, bootstrap: flag }),
+      answer: fields<Answer<'missed-entries'>>({
+        entries,
+        frontier: hlc,
+        folded: writers,
+        claims: vectors,
+        clock: hlc,
+      }),
     },
     'tree-nodes': {
-      question: fields<Question<'tree-nodes'>>({ root: digest, nodes: list(node, TREE_NODES_PER_QUESTION_MAX) }),
-      answer: fields<Answer<'tree-nodes'>>({ children: list(list(shortHash, 16), TREE_NODES_PER_QUESTION_MAX) }),
+      question: fields<Question<'tree-nodes'>>({
+        root: digest,
+        frontier: hlc,
+        nodes: list(node, TREE_NODES_PER_QUESTION_MAX),
+      }),
+      answer: fields<Answer<'tree-nodes'>>({
+        frontier: hlc,
+        children: list(list(shortHash, 16), TREE_NODES_PER_QUESTION_MAX),
+      }),
     },
     'leaf-entries': {
       question: fields<Question<'leaf-entries'>>({ leaves: list(leaf, LEAVES_PER_QUESTION_MAX) }),
@@ -183,10 +216,11 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     gossip: { question: updates, answer: updates },
     'push-pull': { question: memberList, answer: memberList },
     report: {
-      question: fields<Question<'report'>>({ partitions: list(partition, PARTITIONS) }),
+      question: fields<Question<'report'>>({ partitions: list(partition, PARTITIONS), frontier: hlc }),
       answer: fields<Answer<'report'>>({
         report,
-        partitions: list(shortHash, PARTITIONS),
+        frontier: hlc,
+        partitions: partitionHashes,
         leaves: list(list(shortHash, LEAVES_PER_PARTITION), PARTITIONS),
       }),
     },

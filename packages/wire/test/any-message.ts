@@ -86,10 +86,6 @@ const anyOutline: fc.Arbitrary<EntryOutline> = fc.record({
 })
 
 const nothing = fc.constant({})
-const anyPublication = fc.record({
-  roster: anyRoster,
-  promise: fc.oneof(anyHlc, fc.constant({ wallMs: WALL_MS_MAX, counter: COUNTER_MAX })),
-})
 const anyUpdates = fc.record({ updates: anyMembers })
 const anyMemberList = fc.record({ members: anyMembers })
 const anyNotice = fc.record({ takesRumors: fc.boolean() })
@@ -109,7 +105,23 @@ export const anyMessages: AnyMessages = {
     question: fc.record({ joiner: anyMember, rebuild: fc.boolean() }),
     answer: fc.record({ cluster: anyClusterId, sponsor: anyId, roster: anyRoster, clock: anyHlc, members: anyMembers }),
   },
-  publish: { question: anyPublication, answer: anyPublication },
+  publish: {
+    question: fc.record({
+      roster: anyRoster,
+      folded: anyIds,
+      frontier: anyHlc,
+      partitions: fc.array(anyShortHash),
+      wanted: anyHlc,
+    }),
+    answer: fc.record({
+      roster: anyRoster,
+      folded: anyIds,
+      frontier: anyHlc,
+      promise: fc.oneof(anyHlc, fc.constant({ wallMs: WALL_MS_MAX, counter: COUNTER_MAX })),
+      vectors: anyVectors,
+      closed: fc.array(anyId),
+    }),
+  },
   rumors: {
     question: fc.record({ entries: anyEntries, hops: fc.nat(64) }),
     answer: fc.record({ known: anyIndexes, lacking: anyIndexes }),
@@ -117,16 +129,29 @@ export const anyMessages: AnyMessages = {
   'rumor-notice': { question: anyNotice, answer: anyNotice },
   'hot-rumors': { question: nothing, answer: fc.record({ entries: anyEntries }) },
   'vector-hash': {
-    question: fc.record({ vector: anyShortHash, roster: anyShortHash }),
-    answer: fc.record({ sameRoster: fc.boolean(), partitions: fc.array(anyShortHash), root: anyDigest }),
+    question: fc.record({ vector: anyShortHash, roster: anyShortHash, frontier: anyHlc }),
+    answer: fc.record({
+      sameRoster: fc.boolean(),
+      frontier: anyHlc,
+      purged: fc.boolean(),
+      partitions: fc.array(anyShortHash),
+      root: anyDigest,
+    }),
   },
   'missed-entries': {
-    question: fc.record({ vectors: anyVectors }),
-    answer: fc.record({ entries: anyEntries, claims: anyVectors, clock: anyHlc }),
+    question: fc.record({ vectors: anyVectors, folded: anyShortHash, bootstrap: fc.boolean() }),
+    answer: fc.record({
+      entries: anyEntries,
+      frontier: anyHlc,
+      folded: anyIds,
+      claims: anyVectors,
+      clock: anyHlc,
+    }),
   },
   'tree-nodes': {
-    question: fc.record({ root: anyDigest, nodes: fc.array(anyNode) }),
+    question: fc.record({ root: anyDigest, frontier: anyHlc, nodes: fc.array(anyNode) }),
     answer: fc.record({
+      frontier: anyHlc,
       children: fc.array(fc.array(anyShortHash, { minLength: 16, maxLength: 16 }), { maxLength: 3 }),
     }),
   },
@@ -146,12 +171,13 @@ export const anyMessages: AnyMessages = {
   gossip: { question: anyUpdates, answer: anyUpdates },
   'push-pull': { question: anyMemberList, answer: anyMemberList },
   report: {
-    question: fc.record({ partitions: fc.array(anyPartition) }),
+    question: fc.record({ partitions: fc.array(anyPartition), frontier: anyHlc }),
     answer: fc.record({
+      frontier: anyHlc,
       report: fc.record({
         name: anyText,
         root: anyDigest,
-        totals: fc.record({ values: anyCount, tombstones: anyCount, bytes: anyCount }),
+        totals: fc.record({ values: anyCount, tombstones: anyCount, bytes: anyCount, tombstoneBytes: anyCount }),
         hotRumors: anyCount,
         lastExchangeMs: fc
           .oneof(fc.constant(-1), fc.maxSafeNat())

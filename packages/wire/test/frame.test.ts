@@ -173,21 +173,25 @@ describe('the largest that a replica may send', () => {
   const report = {
     name: '',
     root: digest,
-    totals: { values: 0, tombstones: 0, bytes: 0 },
+    totals: { values: 0, tombstones: 0, bytes: 0, tombstoneBytes: 0 },
     hotRumors: 0,
     lastExchangeMs: -1,
     ready: true,
   }
   const brief: MemberUpdate = { ...member, name: 'n', address: 'h:1', clientUrl: 'http://h:1', version: '1' }
 
+  const frontier = version.hlc
+  const asking = { folded: short, bootstrap: false }
+  const answering = { entries: [], frontier, folded: ids(1_000), clock: frontier }
+
   it.each<[string, QuestionName, unknown]>([
-    ['256 empty vectors', 'missed-entries', { vectors: vectors(0) }],
-    ['256 vectors of a few writers', 'missed-entries', { vectors: vectors(3) }],
-    ['256 vectors of many writers', 'missed-entries', { vectors: vectors(280) }],
+    ['256 empty vectors', 'missed-entries', { vectors: vectors(0), ...asking }],
+    ['256 vectors of a few writers', 'missed-entries', { vectors: vectors(3), ...asking }],
+    ['256 vectors of many writers', 'missed-entries', { vectors: vectors(280), ...asking }],
     [
       'tree nodes',
       'tree-nodes',
-      { root: digest, nodes: many(TREE_NODES_PER_QUESTION_MAX, () => ({ depth: 0, index: 0 })) },
+      { root: digest, frontier, nodes: many(TREE_NODES_PER_QUESTION_MAX, () => ({ depth: 0, index: 0 })) },
     ],
     ['leaves', 'leaf-entries', { leaves: many(LEAVES_PER_QUESTION_MAX, (index) => index) }],
     ['wanted hashes', 'swap-entries', { entries: [], want: many(ENTRIES_PER_QUESTION_MAX, () => digest) }],
@@ -197,8 +201,18 @@ describe('the largest that a replica may send', () => {
       { entries: many(RUMORS_PER_QUESTION_MAX, () => entryWith({ value: undefined })), hops: 0 },
     ],
     ['members', 'push-pull', { members: many(MEMBERS_MAX, () => brief) }],
-    ['rosters', 'publish', { roster: { known: ids(65_536), evicted: ids(65_536) }, promise: version.hlc }],
-    ['partitions', 'report', { partitions: many(PARTITIONS, (partition) => partition) }],
+    [
+      'rosters',
+      'publish',
+      {
+        roster: { known: ids(65_536), evicted: ids(65_536) },
+        folded: ids(65_536),
+        frontier,
+        partitions: many(PARTITIONS, () => short),
+        wanted: frontier,
+      },
+    ],
+    ['partitions', 'report', { partitions: many(PARTITIONS, (partition) => partition), frontier }],
     ['key hashes', 'inspect', { keyHashes: many(ENTRIES_PER_QUESTION_MAX, () => digest) }],
   ])('is taken when it asks: %s', (_what, name, largest) => {
     const frame = codec.encodeQuestion(HEADER, name, largest as never)
@@ -206,11 +220,21 @@ describe('the largest that a replica may send', () => {
   })
 
   it.each<[string, QuestionName, unknown]>([
-    ['256 vectors of a few writers', 'missed-entries', { entries: [], claims: vectors(3), clock: version.hlc }],
-    ['256 vectors of many writers', 'missed-entries', { entries: [], claims: vectors(280), clock: version.hlc }],
+    ['256 vectors of a few writers', 'missed-entries', { ...answering, claims: vectors(3) }],
+    ['256 vectors of many writers', 'missed-entries', { ...answering, claims: vectors(280) }],
     ['indexes', 'rumors', { known: many(1_024, (index) => index), lacking: many(1_024, (index) => index) }],
-    ['partition hashes', 'vector-hash', { sameRoster: true, partitions: many(PARTITIONS, () => short), root: digest }],
-    ['children', 'tree-nodes', { children: many(TREE_NODES_PER_QUESTION_MAX, () => many(16, () => short)) }],
+    [
+      'partition hashes',
+      'vector-hash',
+      {
+        sameRoster: true,
+        frontier,
+        purged: true,
+        partitions: many(PARTITIONS, () => short),
+        root: digest,
+      },
+    ],
+    ['children', 'tree-nodes', { frontier, children: many(TREE_NODES_PER_QUESTION_MAX, () => many(16, () => short)) }],
     ['empty leaves', 'leaf-entries', { leaves: many(LEAVES_PER_QUESTION_MAX, () => []) }],
     [
       'leaves of one entry',
@@ -223,6 +247,7 @@ describe('the largest that a replica may send', () => {
       'report',
       {
         report,
+        frontier,
         partitions: many(PARTITIONS, () => short),
         leaves: many(PARTITIONS, () => many(LEAVES_PER_PARTITION, () => short)),
       },

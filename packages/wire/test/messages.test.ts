@@ -54,8 +54,16 @@ describe('a message whose fields are wrong', () => {
   const flipped = envelope.slice()
   flipped[envelope.length - 1] = 0
   const [writer, laterWriter] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
-  const vectors = (...vector: readonly [Uint8Array, ...number[]][]): unknown => [[[0, vectorRow(...vector)]]]
-  const publication = (known: unknown[], evicted: unknown[], promise: unknown[]): unknown => [[known, evicted], promise]
+  const ZERO = [0, 0]
+  const vectorsOf = (...rows: readonly [number, unknown][]): unknown => [rows, short, false]
+  const vectors = (...vector: readonly [Uint8Array, ...number[]][]): unknown => vectorsOf([0, vectorRow(...vector)])
+  const publication = (known: unknown[], evicted: unknown[], frontier: unknown[]): unknown => [
+    [known, evicted],
+    [],
+    frontier,
+    [],
+    ZERO,
+  ]
 
   it.each<[string, QuestionName, unknown]>([
     ['too few fields', 'join', [member]],
@@ -81,18 +89,18 @@ describe('a message whose fields are wrong', () => {
       'rumors',
       [Array.from({ length: RUMORS_PER_QUESTION_MAX + 1 }, () => envelope), 0],
     ],
-    ['a hash that is too long', 'vector-hash', [hash, short]],
-    ['a partition that does not exist', 'report', [[PARTITIONS]]],
-    ['more partitions than there are', 'report', [Array.from({ length: PARTITIONS + 1 }, () => 0)]],
+    ['a hash that is too long', 'vector-hash', [hash, short, ZERO]],
+    ['a partition that does not exist', 'report', [[PARTITIONS], ZERO]],
+    ['more partitions than there are', 'report', [Array.from({ length: PARTITIONS + 1 }, () => 0), ZERO]],
     ['a leaf that does not exist', 'leaf-entries', [[65_536]]],
     ['more leaves than there may be', 'leaf-entries', [Array.from({ length: LEAVES_PER_QUESTION_MAX + 1 }, () => 0)]],
-    ['a node below the leaves', 'tree-nodes', [hash, [[16, 0]]]],
-    ['a node between the levels', 'tree-nodes', [hash, [[2, 0]]]],
-    ['a node beside the tree', 'tree-nodes', [hash, [[4, 16]]]],
+    ['a node below the leaves', 'tree-nodes', [hash, ZERO, [[16, 0]]]],
+    ['a node between the levels', 'tree-nodes', [hash, ZERO, [[2, 0]]]],
+    ['a node beside the tree', 'tree-nodes', [hash, ZERO, [[4, 16]]]],
     [
       'more nodes than there may be',
       'tree-nodes',
-      [hash, Array.from({ length: TREE_NODES_PER_QUESTION_MAX + 1 }, () => [0, 0])],
+      [hash, ZERO, Array.from({ length: TREE_NODES_PER_QUESTION_MAX + 1 }, () => [0, 0])],
     ],
     ['more hashes than there may be', 'inspect', [Array.from({ length: ENTRIES_PER_QUESTION_MAX + 1 }, () => hash)]],
     ['a writer without numbers', 'missed-entries', vectors([writer])],
@@ -102,14 +110,18 @@ describe('a message whose fields are wrong', () => {
     ['ranges out of order', 'missed-entries', vectors([writer, 5, 6, 1, 2])],
     ['writers out of order', 'missed-entries', vectors([laterWriter, 1, 1], [writer, 1, 1])],
     ['a writer twice', 'missed-entries', vectors([writer, 1, 9], [writer, 1, 1])],
-    ['a vector of arrays', 'missed-entries', [[[0, [[writer, [1, 1]]]]]]],
-    ['a vector that claims 2³² numbers', 'missed-entries', [[[0, Buffer.concat([writer, Buffer.alloc(4, 255)])]]]],
-    ['a vector that is cut in a writer', 'missed-entries', [[[0, vectorRow([writer, 1, 1]).subarray(0, 7)]]]],
-    ['a vector that is cut in a number', 'missed-entries', [[[0, vectorRow([writer, 1, 1]).subarray(0, 23)]]]],
+    ['a vector of arrays', 'missed-entries', vectorsOf([0, [[writer, [1, 1]]]])],
+    [
+      'a vector that claims 2³² numbers',
+      'missed-entries',
+      vectorsOf([0, Buffer.concat([writer, Buffer.alloc(4, 255)])]),
+    ],
+    ['a vector that is cut in a writer', 'missed-entries', vectorsOf([0, vectorRow([writer, 1, 1]).subarray(0, 7)])],
+    ['a vector that is cut in a number', 'missed-entries', vectorsOf([0, vectorRow([writer, 1, 1]).subarray(0, 23)])],
     [
       'a vector with a byte too many',
       'missed-entries',
-      [[[0, Buffer.concat([vectorRow([writer, 1, 1]), short.subarray(0, 1)])]]],
+      vectorsOf([0, Buffer.concat([vectorRow([writer, 1, 1]), short.subarray(0, 1)])]),
     ],
     ['replicas out of order', 'publish', publication([laterWriter, writer], [], [1, 1])],
     ['a replica twice', 'publish', publication([], [writer, writer], [1, 1])],
@@ -126,9 +138,9 @@ describe('a message whose fields are wrong', () => {
       ['join', [member, true]],
       ['rumors', [[envelope, envelope], 64]],
       ['probe', [[member.with(7, 2 ** 53 - 1)]]],
-      ['report', [[PARTITIONS - 1]]],
+      ['report', [[PARTITIONS - 1], ZERO]],
       ['leaf-entries', [[65_535]]],
-      ['tree-nodes', [hash, [[4, 15]]]],
+      ['tree-nodes', [hash, ZERO, [[4, 15]]]],
       ['missed-entries', vectors([writer, 1, 2, 4, 2 ** 48 - 1], [laterWriter, 7, 7])],
       ['missed-entries', vectors()],
       ['publish', publication([writer, laterWriter], [writer], [2 ** 48 - 1, 2 ** 16 - 1])],

@@ -22,6 +22,11 @@ export function laterHlc(a: Hlc, b: Hlc): Hlc {
   return compareHlc(a, b) >= 0 ? a : b
 }
 
+/** The first reading of a moment: all that was stamped before it is below. */
+export function hlcAt(wallMs: number): Hlc {
+  return { wallMs: Math.floor(wallMs), counter: 0 }
+}
+
 /** The next reading. A full counter moves on by one millisecond. */
 export function successorOf({ wallMs, counter }: Hlc): Hlc {
   return counter < COUNTER_MAX ? { wallMs, counter: counter + 1 } : { wallMs: wallMs + 1, counter: 0 }

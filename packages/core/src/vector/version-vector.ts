@@ -69,6 +69,28 @@ export class VersionVector {
     })
   }
 
+  /** Whether everything that another vector covers is covered here, or is by a writer that is folded here. */
+  containsAll(other: VersionVector, folded: ReadonlySet<WriterId>): boolean {
+    for (const [writer, ranges] of other.#seen)
+      if (!folded.has(writer) && !this.contains([[writer, ranges]])) return false
+    return true
+  }
+
+  knows(writer: WriterId): boolean {
+    return this.#seen.has(writer)
+  }
+
+  /** Whether all that another vector covers of one writer is covered here. */
+  containsWriter(writer: WriterId, other: VersionVector): boolean {
+    const ranges = other.#seen.get(writer)
+    return ranges === undefined || this.contains([[writer, ranges]])
+  }
+
+  /** All dots of this writer count as covered from now on, so nothing has to be remembered of them. */
+  forget(writer: WriterId): boolean {
+    return this.#seen.delete(writer)
+  }
+
   /** A copy, in canonical order: equal vectors have equal rows. */
   rows(): VectorRows {
     return [...this.#seen]

@@ -40,6 +40,7 @@ export interface ServerConfig {
   readonly joinTimeout: number
   readonly antiEntropyInterval: number
   readonly pullInterval: number
+  readonly purgeInterval: number
   readonly probeInterval: number
   readonly probeTimeout: number
   readonly indirectProbes: number
@@ -167,6 +168,12 @@ export const OPTIONS: OptionTable<ServerConfig> = {
     type: duration(50, DAY_MS),
     default: 10_000,
     description: 'Between two comparisons with a random peer. Lower repairs sooner and costs one question each',
+  },
+  purgeInterval: {
+    path: 'purgeInterval',
+    type: duration(50, DAY_MS),
+    default: 10_000,
+    description: 'Between two looks at which tombstones may go. Lower frees their space sooner',
   },
   pullInterval: {
     path: 'pullInterval',

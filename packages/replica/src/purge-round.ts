@@ -1,0 +1,80 @@
+import {
+  compareHlc,
+  PURGE_KEYS_PER_BATCH_MAX,
+  type Address,
+  type Hlc,
+  type Log,
+  type Purgeable,
+  type Store,
+  type Timers,
+} from '@grapevine/core'
+import type { Committer } from './committer.ts'
+import { yieldToOthers } from './sleep.ts'
+
+export interface PurgeContext {
+  readonly committer: Committer
+  readonly store: Store
+  readonly timers: Timers
+  readonly log: Log
+}
+
+/** Drops what the frontier makes absent (frontier.md R10): readers do not see it any more, and here the disk follows. */
+export class Purger {
+  readonly #context: PurgeContext
+  #sweeping: Promise<void> | undefined
+
+  constructor(context: PurgeContext) {
+    this.#context = context
+  }
+
+  /** Resolves when nothing is left that the frontier makes absent. Whoever asks meanwhile waits for the same sweep. */
+  sweep(): Promise<void> {
+    this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined))
+    return this.#sweeping
+  }
+
+  async #sweep(): Promise<void> {
+    const { committer, log } = this.#context
+    while (!committer.state.isPurged) {
+      const { state } = committer
+      const { frontier } = state
+      const dropped = await this.#dropUpTo(frontier)
+      if (dropped > 0) log.info('purged', { dropped, frontier })
+      // Nothing at or below it comes in any more. After a reopening there is another state, and all is looked at again.
+      if (compareHlc(state.frontier, frontier) === 0) state.purgedUpTo(frontier)
+    }
+  }
+
+  async #dropUpTo(frontier: Hlc): Promise<number> {
+    const { store, timers } = this.#context
+    let dropped = 0
+    let last: Purgeable | undefined
+    for (;;) {
+      const page = await pageOf(store, frontier, last)
+      last = page.at(-1)
+      if (last === undefined) return dropped
+      dropped += await this.#drop(page.map(({ address }) => address))
+      await yieldToOthers(timers)
+    }
+  }
+
+  #drop(addresses: readonly Address[]): Promise<number> {
+    return new Promise((settle, reject) => {
+      this.#context.committer.submit({
+        kind: 'purge',
+        addresses,
+        settle,
+        fail: ({ cause }) => reject(cause instanceof Error ? cause : new Error(String(cause))),
+      })
+    })
+  }
+}
+
+async function pageOf(store: Store, frontier: Hlc, after: Purgeable | undefined): Promise<readonly Purgeable[]> {
+  const view = store.view()
+  try {
+    return await view.purgeable(frontier, PURGE_KEYS_PER_BATCH_MAX, after)
+  } finally {
+    await view.close()
+  }
+}
