@@ -2,9 +2,12 @@ import {
   encodeKeySegment,
   formatDuration,
   HEADERS,
+  MEDIA_TYPES,
   parseAcks,
   parseDuration,
+  TTL_NONE,
   type Acks,
+  type BucketPolicyBody,
   type Consistency,
   type WriteConcern,
 } from '@grapevine/contract'
@@ -16,9 +19,12 @@ import { bytesOfKey, type Key } from './key.ts'
 import { nodeTimeout } from './node-timeout.ts'
 import { listEntries, type ListedEntry, type ListOptions } from './list.ts'
 
-export interface WriteOptions extends CallOptions {
+export interface WriteConcernOptions extends CallOptions {
   /** How many members must hold it durably before it counts as done. Default 1: the node that is asked. */
   readonly w?: WriteConcern | undefined
+}
+
+export interface WriteOptions extends WriteConcernOptions {
   /** Only if this is the version held by the node that is asked. */
   readonly ifMatch?: string | undefined
   /** Only if there is no value there. */
@@ -26,7 +32,10 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface PutOptions extends WriteOptions {
-  /** A duration as `30s`, `15m`, `12h`, `7d`, or milliseconds. */
+  /**
+   * A duration as `30s`, `15m`, `12h`, `7d`, or milliseconds; `none` to live for ever. Without it the bucket's policy holds,
+   * see {@link Bucket.policy}.
+   */
   readonly ttl?: string | number | undefined
   /** Instead of the codec's. */
   readonly contentType?: string | undefined
@@ -112,6 +121,35 @@ export class Bucket<Value> {
     return listEntries(this.name, this.#codec, this.#connection, options)
   }
 
+  /** What holds for writes to this bucket that do not say otherwise, as the answering node knows it. */
+  policy(options: CallOptions = {}): Promise<BucketPolicyBody> {
+    return this.#connection.requestJson(this.#policyPath(), options)
+  }
+
+  /**
+   * Sets the policy as a whole: what is not in it ends. It spreads as a write does, and holds at each node for the writes that
+   * this one takes from then on; values that are there keep the time they have.
+   */
+  async setPolicy(
+    policy: { readonly ttl?: string | number | null | undefined },
+    options: WriteConcernOptions = {},
+  ): Promise<void> {
+    const { ttl } = policy
+    const body: BucketPolicyBody = { ttl: ttl === undefined || ttl === null ? null : checkTtl(ttl) }
+    const query = new URLSearchParams({ timeout: nodeTimeout(options.timeoutMs ?? this.#connection.timeoutMs) })
+    if (options.w !== undefined) query.set('w', String(options.w))
+    await this.#connection.request(`${this.#policyPath()}?${query.toString()}`, {
+      ...options,
+      method: 'PUT',
+      headers: { 'content-type': MEDIA_TYPES.json },
+      body: new TextEncoder().encode(JSON.stringify(body)),
+    })
+  }
+
+  #policyPath(): string {
+    return `/v1/buckets/${this.name}`
+  }
+
   async #write(
     method: 'PUT' | 'DELETE',
     key: Key,
@@ -149,8 +187,8 @@ export function pathOf(
 
 export function checkTtl(ttl: string | number): string {
   const text = typeof ttl === 'number' ? formatDuration(ttl) : ttl
-  if (parseDuration(text) !== undefined) return text
-  const message = `${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d.`
+  if (text === TTL_NONE || parseDuration(text) !== undefined) return text
+  const message = `${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d, or none.`
   throw new GrapevineError({ code: 'bad_argument', message, outcome: 'not-applied' })
 }
 

@@ -6,6 +6,7 @@ import {
   COMMIT_ENTRIES_MAX,
   isMet,
   isPurgeable,
+  isReserved,
   isTombstone,
   leafOf,
   partitionOf,
@@ -55,6 +56,8 @@ export interface CommitPlan {
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  /** Whether the policy of a bucket is among the changes. */
+  readonly changesPolicies: boolean
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
   readonly promise: Hlc
   /** Tells each arrival, in their order. To be called once the batch is durable, and only then. */
@@ -89,6 +92,7 @@ export class CommitDraft {
   readonly #adopted: CommitBatch['adopted'][number][] = []
   readonly #sums = new Map<Leaf, Uint8Array>()
   #hasCorrupt = false
+  #changesPolicies = false
   #entries = 0
   #bytes = 0
   #rebuilds: number
@@ -309,6 +313,7 @@ export class CommitDraft {
       batch,
       after: this.#after,
       sums: this.#sums,
+      changesPolicies: this.#changesPolicies,
       promise: state.clock.now,
       tell: this.#tell,
       isEmpty:
@@ -341,10 +346,12 @@ export class CommitDraft {
       this.#count(before, -1)
     }
     // What cannot be read was counted once; most likely it was a value, and its size is not known.
-    if (before === 'corrupt') this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
+    if (before === 'corrupt' && !isReserved(entry.address))
+      this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
     addDigest(sum, entryDigest(entry, hash))
     this.#count(entry, 1)
     this.#after.set(entry.address, entry)
+    if (isReserved(entry.address)) this.#changesPolicies = true
   }
 
   #drop(entry: Entry): void {
@@ -358,7 +365,8 @@ export class CommitDraft {
     const { values, tombstones, bytes, tombstoneBytes } = this.#totals
     const deleted = isTombstone(entry)
     this.#totals = {
-      values: values + (deleted ? 0 : sign),
+      // The cluster's own entries are no keys of anybody's.
+      values: values + (deleted || isReserved(entry.address) ? 0 : sign),
       tombstones: tombstones + (deleted ? sign : 0),
       bytes: bytes + sign * entry.envelope.length,
       tombstoneBytes: tombstoneBytes + (deleted ? sign * entry.envelope.length : 0),

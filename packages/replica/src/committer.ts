@@ -53,6 +53,7 @@ export class Committer {
   #wake: () => void = NOBODY
   #closed = false
   #reopening = false
+  #policyEpoch = 0
 
   constructor(context: CommitterContext) {
     this.#context = context
@@ -71,6 +72,11 @@ export class Committer {
   /** Whether a client's write may still join. What other replicas send is bounded by how they ask. */
   get isFull(): boolean {
     return this.#queue.length >= WRITE_QUEUE_ENTRIES_MAX || this.#queueBytes >= WRITE_QUEUE_BYTES_MAX
+  }
+
+  /** Another number whenever the policy of some bucket may have changed. */
+  get policyEpoch(): number {
+    return this.#policyEpoch
   }
 
   get isReopening(): boolean {
@@ -169,6 +175,7 @@ export class Committer {
     const { plan } = flight
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
+      if (plan.changesPolicies) this.#policyEpoch++
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
@@ -313,6 +320,8 @@ export class Committer {
       try {
         await store.reopen()
         this.#state = this.#freshState()
+        // What became of the failed commit is known only now.
+        this.#policyEpoch++
         this.#reopening = false
         measures.add('store_reopens')
         log.warn('store-reopened', { replayedBatches: store.state.replayedBatches })

@@ -1,5 +1,6 @@
 import type {
   Address,
+  BucketPolicy,
   Entry,
   EntryOutline,
   Held,
@@ -137,6 +138,8 @@ export interface Replica {
   status(): ReplicaStatus
   /** What this replica holds; also while it is alone. @throws {StoreError} while the store is being reopened. */
   read(address: Address): Held
+  /** What holds for writes to this bucket that do not say otherwise. @throws {StoreError} as `read` does. */
+  policyOf(bucket: string): BucketPolicy
   /** One moment of the store, for lists and snapshots. The caller closes it. */
   view(): StoreView
   /** @throws {WriteError} with the outcome. */

@@ -4,6 +4,7 @@ import {
   standingOf,
   type Address,
   type Answer,
+  type BucketPolicy,
   type Held,
   type Identity,
   type MemberState,
@@ -17,6 +18,7 @@ import {
 } from '@grapevine/core'
 import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
+import { BucketPolicies } from './bucket-policies.ts'
 import { Committer } from './committer.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
@@ -64,6 +66,7 @@ export class RunningReplica implements Replica {
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
+  readonly #policies: BucketPolicies
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
@@ -86,6 +89,10 @@ export class RunningReplica implements Replica {
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)
+    this.#policies = new BucketPolicies({
+      read: (address) => this.read(address),
+      epoch: () => this.#committer.policyEpoch,
+    })
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -126,6 +133,10 @@ export class RunningReplica implements Replica {
       this.#options.log.error('corrupt-entry', { address })
     }
     return held
+  }
+
+  policyOf(bucket: string): BucketPolicy {
+    return this.#policies.of(bucket)
   }
 
   view(): StoreView {

@@ -1,10 +1,13 @@
 import {
   HLC_ZERO,
+  decodePolicy,
   etagOf,
   HybridClock,
   isMet,
+  policyAddress,
   sealEntry,
   type Address,
+  type BucketPolicy,
   type Entry,
   type EntryOutline,
   type Held,
@@ -93,6 +96,11 @@ export class FakeReplica implements Replica {
   read(address: Address): Held {
     if (this.readFailure !== undefined) throw this.readFailure
     return this.corrupt.has(address) ? 'corrupt' : this.rows.get(address)
+  }
+
+  policyOf(bucket: string): BucketPolicy {
+    const held = this.rows.get(policyAddress(bucket))
+    return decodePolicy(held?.value)
   }
 
   view(): StoreView {

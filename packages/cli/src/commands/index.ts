@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { bucket } from './bucket.ts'
 import { config } from './config.ts'
 import { deleteCommand } from './delete.ts'
 import { dev } from './dev.ts'
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   put,
   deleteCommand,
   list,
+  bucket,
   importCommand,
   exportCommand,
   divergence,

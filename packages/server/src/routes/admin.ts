@@ -192,8 +192,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/admin/evict/:node', unbuilt('Evicting a node', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
-  routeGet(app, context, '/v1/buckets/:bucket', unbuilt('The policy of a bucket'))
-  route(app, context, 'PUT', '/v1/buckets/:bucket', unbuilt('The policy of a bucket', true))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }
 

@@ -56,7 +56,11 @@ async function receive(
     const body = await bodyOf(request, response, BATCH_BYTES_MAX)
     if (body === undefined) return undefined
     const { valueMax, requestTimeout } = loaded.config
-    const { steps, w, timeout } = parseBatch(body, mediaType, { valueMax, wallMs: clock.wallMs() })
+    const { steps, w, timeout } = parseBatch(body, mediaType, {
+      valueMax,
+      wallMs: clock.wallMs(),
+      policyOf: (bucket) => replica.policyOf(bucket),
+    })
     return {
       steps,
       w: writeConcernOf(w, replica, 'bad_body'),

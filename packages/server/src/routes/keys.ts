@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { HEADERS } from '@grapevine/contract'
-import { etagOf, isExpired, type Entry } from '@grapevine/core'
+import { bucketOf, etagOf, isExpired, NO_POLICY, type Address, type Entry } from '@grapevine/core'
 import type { WriteRequest, WriteResult } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
@@ -172,23 +172,32 @@ class KeyRoutes {
   /** All of a write but what it writes. */
   #writeTarget(request: IncomingMessage): Omit<WriteRequest, 'value' | 'contentType'> {
     const { headers } = request
-    const { loaded, clock, replica } = this.#context
+    const { loaded, replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
       refuseUnbuiltHeaders(request, true)
-      return { address: addressFrom(path, false), expiresAtMs: 0, w: 1, timeoutMs }
+      const address = addressFrom(path, false)
+      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
     refuseUnbuiltHeaders(request, true)
     const precondition = preconditionOf(headers['if-match'], headers['if-none-match'])
+    const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
     return {
-      address: addressFrom(path, isBase64Url(query.get('key_encoding'))),
-      expiresAtMs: expiryOf(query.get('ttl'), clock.wallMs()),
+      address,
+      expiresAtMs: this.#expiryOf(request, address, query.get('ttl')),
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
       ...(precondition === undefined ? {} : { precondition }),
     }
+  }
+
+  #expiryOf(request: IncomingMessage, address: Address, ttl: string | undefined): number {
+    const { clock, replica } = this.#context
+    // A tombstone goes when the frontier says so.
+    const policy = request.method === 'DELETE' ? NO_POLICY : replica.policyOf(bucketOf(address))
+    return expiryOf(ttl, policy, clock.wallMs())
   }
 
   async #write(
