@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,6 +10,8 @@ const MAIN = resolve(import.meta.dirname, '../../packages/server/dist/main.js')
 
 export interface ProcessNode {
   readonly name: string
+  /** The name that it is started with, when that is another node's. */
+  readonly goesBy?: string
   readonly dataDir: string
   readonly logFile: string
   clientPort: number
@@ -33,10 +35,10 @@ export interface DivergenceSeen {
 /** A cluster of real processes on loopback, each with a data directory of its own below a temporary one. */
 export class ProcessCluster {
   readonly directory: string
-  readonly nodes: readonly ProcessNode[]
+  readonly nodes: ProcessNode[]
   readonly #flags: readonly string[]
 
-  private constructor(directory: string, nodes: readonly ProcessNode[], flags: readonly string[]) {
+  private constructor(directory: string, nodes: ProcessNode[], flags: readonly string[]) {
     this.directory = directory
     this.nodes = nodes
     this.#flags = flags
@@ -69,6 +71,22 @@ export class ProcessCluster {
     return node
   }
 
+  /** Sets up a node with a copy of another one's data directory, which nobody uses meanwhile, and under that one's name. */
+  async copy(name: string, to: string): Promise<void> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2)
+    const copied: ProcessNode = {
+      name: to,
+      goesBy: name,
+      dataDir: join(this.directory, to),
+      logFile: join(this.directory, `${to}.log`),
+      clientPort,
+      peerPort,
+      process: undefined,
+    }
+    await cp(this.node(name).dataDir, copied.dataDir, { recursive: true })
+    this.nodes.push(copied)
+  }
+
   url(name: string, path = ''): string {
     return `http://127.0.0.1:${this.node(name).clientPort}${path}`
   }
@@ -85,7 +103,7 @@ export class ProcessCluster {
       process.execPath,
       [
         MAIN,
-        ...['--name', name, '--data-dir', node.dataDir],
+        ...['--name', node.goesBy ?? name, '--data-dir', node.dataDir],
         ...['--listen', `127.0.0.1:${node.clientPort}`, '--peer-listen', `127.0.0.1:${node.peerPort}`],
         ...seeds,
         ...(node === this.nodes[0] ? ['--found'] : []),

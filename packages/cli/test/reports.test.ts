@@ -32,6 +32,7 @@ function statusNode(name: string, more: Partial<StatusNode> = {}): StatusNode {
     lastExchangeMs: 4_000,
     differingPartitions: 0,
     root: 'ab',
+    skewMs: -12,
     ...more,
   }
 }
@@ -66,6 +67,12 @@ describe('bucket', () => {
 })
 
 describe('status', () => {
+  it('says whose clock is far off', async () => {
+    const nodes = [statusNode('n1', { skewMs: null }), statusNode('n3', { skewMs: -61_040 })]
+    const { out } = await run(['status'], { ...CLUSTER, nodes })
+    expect(out).toContain('\nClocks differ from that of the node that answers: n3 -61.0 s\n')
+  })
+
   it('says who is there and whether they agree', async () => {
     const { code, out } = await run(['status'], CLUSTER)
     expect(code).toBe(0)

@@ -19,6 +19,8 @@ export interface StatusNode {
   readonly differingPartitions: number | null
   /** Hexadecimal. */
   readonly root: string | null
+  /** How far its clock is ahead of the answering node's; null before it was asked, and of the answering node itself. */
+  readonly skewMs: number | null
 }
 
 /** `GET /v1/cluster`. */
@@ -48,6 +50,10 @@ export interface MemberBody {
   readonly version: string
   /** Null before the first answer to a probe, and of the answering node itself. */
   readonly rttMs: number | null
+  /** How far its clock is ahead of the answering node's. Null before it was asked, and of the answering node itself. */
+  readonly skewMs: number | null
+  /** How far from that the truth can be. */
+  readonly skewErrorMs: number | null
   /** The node that answers. */
   readonly self: boolean
 }

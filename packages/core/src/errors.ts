@@ -35,6 +35,7 @@ export const REFUSALS = [
   'not-founded',
   'folded-otherwise',
   'failed',
+  'cloned',
 ] as const
 export type Refusal = (typeof REFUSALS)[number]
 
@@ -76,7 +77,14 @@ export class StoreError extends Error {
   }
 }
 
-export type WriteErrorCode = 'overloaded' | 'not_ready' | 'quorum_not_met' | 'timeout' | 'io_error' | 'draining'
+export type WriteErrorCode =
+  | 'overloaded'
+  | 'not_ready'
+  | 'cloned'
+  | 'quorum_not_met'
+  | 'timeout'
+  | 'io_error'
+  | 'draining'
 
 /** A write that did not end as applied. */
 export class WriteError extends Error {

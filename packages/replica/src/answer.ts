@@ -14,6 +14,7 @@ import {
   type ReplicaId,
   type ReplicaReport,
   type Roster,
+  type RunId,
   type Store,
   type Timers,
 } from '@grapevine/core'
@@ -26,6 +27,7 @@ import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import type { TwinWatch } from './twin-watch.ts'
 
 /** Who asks whom, as the frame says. */
 export interface QuestionHeader {
@@ -41,6 +43,7 @@ const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
 const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'hello',
   'publish',
+  'time',
   'probe',
   'indirect-probe',
   'gossip',
@@ -71,6 +74,10 @@ export interface AnswerContext {
   readonly intake: Intake
   readonly rumors: RumorMonger
   readonly detector: FailureDetector
+  readonly twins: TwinWatch
+  readonly run: RunId
+  /** Lets a conversation go on that nobody waits for. */
+  readonly background: (conversation: Promise<void>) => void
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
   readonly timers: Timers
@@ -100,6 +107,9 @@ export function answerers(context: AnswerContext): Answerers {
   let swaps = 0
   return {
     publish: async (question, from) => {
+      // Of two that go by one id neither can say what "it" has seen: the frontier waits (frontier.md R16).
+      if (question.partitions.length > 0 && context.twins.twin !== undefined)
+        throw new RefusalError('cloned', 'another process goes by the id of this node')
       await context.learn(question, from)
       await promiseAtLeast(question.wanted, context)
       return publicationFor(state(), question.partitions)
@@ -158,6 +168,10 @@ export function answerers(context: AnswerContext): Answerers {
       } finally {
         swaps--
       }
+    },
+    time: (question, from) => {
+      if (from === detector.self.replica) context.background(context.twins.askedBySelf(question))
+      return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
     },
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),

@@ -286,7 +286,7 @@ export class CommitDraft {
   /** To be called when the plan below is durable, and the state has advanced by it. */
   finish(): CommitPlan {
     const { state } = this.#context
-    const reserve = state.clock.reserveFor()
+    const reserve = state.clock.reserveFor(this.#wallMs)
     // On record no later than its first dot, so that a later run of this replica knows it for closed.
     const isNewWriter = this.#hasIssued && !state.writers.includes(state.writer)
     const batch: CommitBatch = {

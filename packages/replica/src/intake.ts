@@ -69,6 +69,13 @@ export class Intake {
   /** Called when something was news after a quiet time, and with how long that was. */
   onNews: (quietMs: number) => void = () => {}
 
+  /** How many entries wait, by the replica that made them. */
+  parkedFrom(): ReadonlyMap<ReplicaId, number> {
+    const counts = new Map<ReplicaId, number>()
+    for (const { version } of this.#parked.values()) counts.set(version.replica, (counts.get(version.replica) ?? 0) + 1)
+    return counts
+  }
+
   get parked(): number {
     return this.#parked.size
   }

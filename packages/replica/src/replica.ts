@@ -10,6 +10,7 @@ import type {
   Peer,
   Precondition,
   ReplicaReport,
+  Skew,
   StoreView,
   Version,
   WriteConcern,
@@ -46,6 +47,8 @@ export interface MemberView {
   readonly incarnation: number
   /** Smoothed round trip of probes, or undefined before the first answer. */
   readonly rttMs: number | undefined
+  /** How far its clock is from ours; undefined before it was asked. */
+  readonly skew: Skew | undefined
   readonly isSelf: boolean
 }
 
@@ -122,6 +125,10 @@ export interface ReplicaStatus {
   readonly membersByState: Readonly<Record<MemberState, number>>
   readonly localHealth: number
   readonly parked: number
+  /** The same by the name of the member that made the entries, or its id when it is none any more. */
+  readonly parkedFrom: Readonly<Record<string, number>>
+  /** How far each live member's clock is ahead of this one's, in milliseconds, by name. */
+  readonly skewsMs: Readonly<Record<string, number>>
   readonly writeQueue: number
   readonly rebuilds: number
   readonly paused: readonly Pausable[]

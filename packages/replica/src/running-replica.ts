@@ -14,11 +14,13 @@ import {
   type Refusal,
   type ReplicaId,
   type ReplicaReport,
+  type RunId,
   type StoreView,
 } from '@grapevine/core'
 import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { BucketPolicies } from './bucket-policies.ts'
+import { clockAdvice } from './clock-watch.ts'
 import { Committer } from './committer.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
@@ -32,7 +34,14 @@ import {
   type Introduction,
   type JoinContext,
 } from './join.ts'
-import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
+import {
+  assembleMember,
+  evictedError,
+  ignoreAbsence,
+  remembered,
+  wrongNameError,
+  type MemberParts,
+} from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
@@ -52,6 +61,7 @@ import type { ReplicaOptions } from './replica-options.ts'
 import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
 import { Rounds } from './rounds.ts'
 import { sponsor } from './sponsor.ts'
+import { twinAdvice } from './twin-watch.ts'
 import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
 
@@ -70,12 +80,17 @@ export class RunningReplica implements Replica {
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
+  /** Draws the line between this process and any other with the same replica id. */
+  readonly #run: RunId
+  /** How far the only sponsor's clock is ahead of ours, when that is too far to join. */
+  #sponsorAheadMs: number | undefined
   #searched = false
   #stopping = false
 
   constructor(options: ReplicaOptions) {
     const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
+    this.#run = options.random.hex(8)
     this.#committer = new Committer(options)
     this.#intake = new Intake({
       committer: this.#committer,
@@ -117,6 +132,17 @@ export class RunningReplica implements Replica {
       membersByState: member?.detector.countsByState() ?? { alive: 0, suspect: 0, dead: 0, left: 0 },
       localHealth: member?.detector.localHealth ?? 0,
       parked: this.#intake.parked,
+      parkedFrom: Object.fromEntries(
+        [...this.#intake.parkedFrom()].map(([replica, count]) => [
+          member?.detector.member(replica)?.name ?? replica,
+          count,
+        ]),
+      ),
+      skewsMs: Object.fromEntries(
+        this.members().flatMap(({ name, state, skew }) =>
+          skew !== undefined && (state === 'alive' || state === 'suspect') ? [[name, skew.skewMs]] : [],
+        ),
+      ),
       writeQueue: this.#committer.queueLength,
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
@@ -156,7 +182,8 @@ export class RunningReplica implements Replica {
   }
 
   members(): readonly MemberView[] {
-    return this.#member?.detector.members() ?? []
+    const member = this.#member
+    return member?.detector.members().map((view) => ({ ...view, skew: member.clocks.skewOf(view.replica) })) ?? []
   }
 
   livePeers(): readonly Peer[] {
@@ -254,6 +281,8 @@ export class RunningReplica implements Replica {
   async #live(): Promise<void> {
     const { store, timers } = this.#options
     const known = this.#identity
+    const { name } = this.#options.self
+    if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
@@ -280,6 +309,7 @@ export class RunningReplica implements Replica {
     this.#member = assembleMember({
       options: this.#options,
       identity: raised,
+      run: this.#run,
       committer: this.#committer,
       intake: this.#intake,
       changeMembership: this.#changeMembership,
@@ -336,14 +366,31 @@ export class RunningReplica implements Replica {
 
   readonly #isPaused = (what: Pausable): boolean => this.#paused.has(what)
 
-  readonly #writeRefusal = (): 'not_ready' | 'draining' | undefined => {
+  /**
+   * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
+   * follow what is held, whatever the clock says.
+   */
+  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | undefined => {
     if (this.#stopping) return 'draining'
-    return this.#unreadiness() === undefined ? undefined : 'not_ready'
+    if (this.#member?.twins.twin !== undefined) return 'cloned'
+    return this.#incompleteness() === undefined ? undefined : 'not_ready'
   }
 
   #unreadiness(): string | undefined {
+    const incompleteness = this.#incompleteness()
+    if (incompleteness !== undefined) return incompleteness
+    const twin = this.#member?.twins.twin
+    if (twin !== undefined) return `cloned: ${twinAdvice(twin)}`
+    const fault = this.#member?.clocks.fault
+    return fault && `clock_suspect: ${clockAdvice(fault)}`
+  }
+
+  /** Why this node is not yet, or no more, a member that holds what a member holds. */
+  #incompleteness(): string | undefined {
     const identity = this.#identity
     if (this.#stopping) return 'stopping'
+    if (identity === undefined && this.#sponsorAheadMs !== undefined)
+      return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
     if (identity === undefined) return this.#options.found ? 'founding' : 'looking for a sponsor'
     if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
     if (identity.stage === 'joining') return 'joining'
@@ -413,6 +460,9 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       driftMs: settings.driftMs,
       peerTimeoutMs: settings.peerTimeoutMs,
+      sponsorIsAhead: (aheadMs) => {
+        this.#sponsorAheadMs = aheadMs
+      },
       isStopping: () => this.#stopping,
     }
   }

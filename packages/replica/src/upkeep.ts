@@ -1,4 +1,13 @@
-import { compareHlc, HLC_ZERO, hlcAt, laterHlc, type Hlc, type Purgeable, type ReplicaId } from '@grapevine/core'
+import {
+  compareHlc,
+  HLC_ZERO,
+  hlcAt,
+  laterHlc,
+  sample,
+  type Hlc,
+  type Purgeable,
+  type ReplicaId,
+} from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import { frontierRound } from './frontier-round.ts'
@@ -14,6 +23,10 @@ import { sleep } from './sleep.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
+/** Between two looks at the others' clocks: they wander by less than 3 ms meanwhile, and somebody may set one. */
+const CLOCKS_INTERVAL_MS = 5_000
+/** Members asked for their time in one look. */
+const CLOCKS_PER_ROUND = 3
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
 
@@ -85,6 +98,12 @@ export class Upkeep {
       () => options.settings.purgeIntervalMs,
       () => this.#purge(),
     )
+    rounds.every(
+      'clocks',
+      () => CLOCKS_INTERVAL_MS,
+      () => this.#askTimes(),
+    )
+    rounds.run('clocks', () => this.#askTimes())
     rounds.every(
       'peers',
       () => PEERS_INTERVAL_MS,
@@ -178,6 +197,14 @@ export class Upkeep {
     await exchange(peer)
   }
 
+  /** One silent member must not keep the others from being asked. */
+  async #askTimes(): Promise<void> {
+    const { member, options } = this.#context
+    const peers = sample(member.detector.livePeers(), CLOCKS_PER_ROUND, options.random)
+    await Promise.all(peers.map(({ replica }) => member.clocks.askTime(replica).catch(ignoreAbsence)))
+    member.clocks.report()
+  }
+
   async #notePeers(): Promise<void> {
     const { member, committer, changeMembership } = this.#context
     const { peers: known } = committer.state
@@ -211,6 +238,8 @@ export class Upkeep {
   async #purge(): Promise<void> {
     const { committer, member, options, isPaused } = this.#context
     const { pullIntervalMs } = options.settings
+    // Of two that go by one id neither knows what the other has said in its name (frontier.md R16).
+    if (member.twins.twin !== undefined) return
     await member.purger.sweep()
     for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
       const oldest = await this.#firstPurgeable(laterHlc(committer.state.clock.now, hlcAt(options.clock.wallMs())))

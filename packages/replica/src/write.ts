@@ -12,7 +12,7 @@ export interface WriteContext {
   readonly hash: Hash
   readonly timers: Timers
   /** Why writes are not taken now, or undefined. */
-  readonly refusal: () => 'not_ready' | 'draining' | undefined
+  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | undefined
 }
 
 /**
@@ -25,7 +25,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const { committer, rumors, owners, hash } = context
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
-    return fail(refusal ?? 'not_ready', `this node is ${refusal === 'draining' ? 'stopping' : 'not ready'}`)
+    return fail(refusal ?? 'not_ready', REFUSED[refusal ?? 'not_ready'])
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
   const keyHash = hash.sha256(bytesOf(request.address))
   const members = owners.ofEntry({ keyHash }).length
@@ -84,6 +84,15 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   })
 }
 
-function fail(code: 'not_ready' | 'draining' | 'overloaded' | 'quorum_not_met', message: string): Promise<never> {
+const REFUSED = {
+  not_ready: 'this node is not ready',
+  draining: 'this node is stopping',
+  cloned: 'another process goes by the id of this node, so neither takes writes: /readyz?verbose says what to do',
+}
+
+function fail(
+  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met',
+  message: string,
+): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))
 }

@@ -54,6 +54,9 @@ export class SmallCluster {
   readonly time = new VirtualTime()
   readonly asked: Asked[] = []
   readonly warnings: string[] = []
+  readonly errors: string[] = []
+  /** How far the wall clock of a node is ahead of that of the cluster. */
+  readonly skewMs = new Map<string, number>()
   /** Links that carry nothing, as `from>to`; `*` stands for all. */
   readonly cut = new Set<string>()
   readonly #machines = new Map<string, Machine>()
@@ -106,11 +109,18 @@ export class SmallCluster {
     process.replica = new RunningReplica({
       store,
       transport: this.#transportOf(name, process),
-      clock: this.time,
+      clock: {
+        wallMs: () => this.time.wallMs() + (this.skewMs.get(name) ?? 0),
+        monotonicMs: () => this.time.monotonicMs(),
+      },
       timers: { after: (delayMs, run) => this.time.after(delayMs, () => process.crashed || run()) },
       random: this.#random,
       hash: sha256,
-      log: { info: () => {}, warn: (event) => this.warnings.push(`${name}: ${event}`), error: () => {} },
+      log: {
+        info: () => {},
+        warn: (event) => this.warnings.push(`${name}: ${event}`),
+        error: (event) => this.errors.push(`${name}: ${event}`),
+      },
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
       self: { name: as, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
@@ -133,6 +143,17 @@ export class SmallCluster {
     if (machine?.process === undefined) return
     machine.process.crashed = true
     machine.process = undefined
+  }
+
+  /** A machine is set up with a copy of another one's disk, which nobody uses meanwhile. */
+  async copyDisk(from: string, to: string): Promise<void> {
+    this.crash(from)
+    await this.time.advance(0)
+    const copy = newMachine(to)
+    const original = this.#machines.get(from)?.db
+    await Promise.all([original?.open(), copy.db.open()])
+    for await (const [key, value] of original?.iterator() ?? []) await copy.db.put(key, value)
+    this.#machines.set(to, copy)
   }
 
   /** The disk is gone as well. */

@@ -53,9 +53,11 @@ describe('the cluster', () => {
           zone: '',
           version: '0.1.0',
           rttMs: null,
+          skewMs: null,
+          skewErrorMs: null,
           self: true,
         },
-        expect.objectContaining({ name: 'n2', rttMs: 0.5, self: false }),
+        expect.objectContaining({ name: 'n2', rttMs: 0.5, skewMs: -1_500.1, skewErrorMs: 2.4, self: false }),
       ],
     })
   })
@@ -244,8 +246,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/events'],
     ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
-    ['GET', '/v1/buckets/b'],
-    ['PUT', '/v1/buckets/b'],
     ['GET', '/openapi.json'],
     ['GET', '/docs'],
     ['GET', '/ui/'],
@@ -270,6 +270,11 @@ describe('health', () => {
     expect(verbose.statusCode).toBe(503)
     expect(verbose.json()).toEqual({ ready: false, joined: true, reason: 'it is joining' })
     replica.stage = 'member'
+    replica.reason = 'cloned: another process goes by the id of this node'
+    const cloned = await app.inject('/readyz')
+    expect(cloned.statusCode).toBe(503)
+    expect(cloned.json()).toMatchObject({ code: 'cloned', detail: expect.stringContaining('another process') })
+    replica.reason = undefined
     state.draining = true
     expect((await app.inject('/readyz')).json()).toMatchObject({ code: 'draining' })
     expect((await app.inject('/livez')).statusCode).toBe(200)
@@ -314,6 +319,9 @@ describe('metrics', () => {
       'grapevine_commit_seconds_bucket{le="0.002"} 1',
       'grapevine_commit_seconds_bucket{le="+Inf"} 1',
       'grapevine_commit_seconds_count 1',
+      'grapevine_clock_skew_seconds{peer="n2"} 1.5',
+      'grapevine_parked_entries 3',
+      'grapevine_parked_entries_from{peer="n2"} 3',
       'grapevine_keys 1',
       'grapevine_tombstones 0',
       'grapevine_http_requests_total{method="PUT",route="/v1/kv/{bucket}/{key}",status="204"} 1',

@@ -37,6 +37,8 @@ export const CLUSTER_ID = '0123456789abcdef0123456789abcdef'
 export class FakeReplica implements Replica {
   wallMs = Date.UTC(2026, 0, 1)
   stage: 'member' | 'joining' = 'member'
+  /** Why it is not ready, although it is a member. */
+  reason: string | undefined
   stopped = false
   openViews = 0
   writes = 0
@@ -48,7 +50,7 @@ export class FakeReplica implements Replica {
   readonly rows = new Map<Address, Entry>()
   memberViews: MemberView[] = [
     memberView('n1', NODE_ID, { isSelf: true, rttMs: undefined }),
-    memberView('n2', OTHER_ID, {}),
+    memberView('n2', OTHER_ID, { skew: { skewMs: -1_500.06, errorMs: 2.31 } }),
   ]
   exchangeReports: ExchangeReport[] = []
   divergenceReport: DivergenceReport | undefined
@@ -70,7 +72,8 @@ export class FakeReplica implements Replica {
         sponsor: '',
         incarnation: 1,
       },
-      ready: this.stage === 'member',
+      ready: this.stage === 'member' && this.reason === undefined,
+      ...(this.reason === undefined ? {} : { reason: this.reason }),
       ...(this.stage === 'member' ? {} : { reason: 'it is joining' }),
       joined: true,
       report: {
@@ -83,7 +86,9 @@ export class FakeReplica implements Replica {
       },
       membersByState: { alive: 2, suspect: 0, dead: 0, left: 0 },
       localHealth: 0,
-      parked: 0,
+      parked: 3,
+      parkedFrom: { n2: 3 },
+      skewsMs: { n2: 1_500 },
       writeQueue: 0,
       rebuilds: 0,
       paused: [...this.#paused],
@@ -255,6 +260,7 @@ export function memberView(name: string, replica: string, fields: Partial<Member
     state: 'alive',
     incarnation: 1,
     rttMs: 0.5,
+    skew: undefined,
     isSelf: false,
     ...fields,
   }

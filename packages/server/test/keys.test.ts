@@ -340,6 +340,7 @@ describe('a write that fails', () => {
   it.each([
     [new WriteError('overloaded', 'not-applied', 'too many writes wait'), 503, 'not-applied', true],
     [new WriteError('not_ready', 'not-applied', 'not yet'), 503, 'not-applied', true],
+    [new WriteError('cloned', 'not-applied', 'twice'), 503, 'not-applied', true],
     [new WriteError('draining', 'not-applied', 'stopping'), 503, 'not-applied', true],
     [new WriteError('quorum_not_met', 'not-applied', 'too few'), 503, 'not-applied', true],
     [new WriteError('io_error', 'unknown', 'the disk failed'), 500, 'unknown', false],

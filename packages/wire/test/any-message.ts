@@ -163,6 +163,10 @@ export const anyMessages: AnyMessages = {
     question: fc.record({ entries: anyEntries, want: fc.array(anyDigest) }),
     answer: fc.record({ entries: anyEntries, taken: anyCount }),
   },
+  time: {
+    question: fc.record({ run: anyId, address: anyText }),
+    answer: fc.record({ run: anyId, wallMs: fc.nat(WALL_MS_MAX) }),
+  },
   probe: { question: anyUpdates, answer: anyUpdates },
   'indirect-probe': {
     question: fc.record({ target: anyId, updates: anyMembers }),

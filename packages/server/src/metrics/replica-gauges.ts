@@ -13,6 +13,13 @@ export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
     gauge('tombstone_oldest_seconds', 'Age of the oldest tombstone, 0 without any', ageSeconds(oldest, wallMs)),
     gauge('rumors_hot', 'Entries that are still being spread', report.hotRumors),
     gauge('parked_entries', 'Entries from the future, waiting for their time', status.parked),
+    gauges('parked_entries_from', 'The same by the node that wrote them', 'peer', status.parkedFrom),
+    gauges(
+      'clock_skew_seconds',
+      "How far each live member's clock is ahead of this node's",
+      'peer',
+      secondsOf(status.skewsMs),
+    ),
     gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
     gauge('local_health', "Lifeguard's multiplier: 0 is healthy", status.localHealth),
     gauges('members', 'Members by what is thought of them', 'state', membersByState),
@@ -38,4 +45,8 @@ function gauges(name: string, help: string, label: string, values: Readonly<Reco
 
 function ageSeconds(sinceMs: number | undefined, wallMs: number): number {
   return sinceMs === undefined ? 0 : Math.max(0, wallMs - sinceMs) / 1_000
+}
+
+function secondsOf(ms: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(ms).map(([key, value]) => [key, value / 1_000]))
 }

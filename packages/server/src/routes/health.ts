@@ -22,7 +22,7 @@ export function registerHealthRoutes(app: FastifyInstance, context: ServerContex
     if (!body.ready) {
       if (!verbose)
         throw new ProblemError(
-          context.draining() ? 'draining' : 'not_ready',
+          context.draining() ? 'draining' : body.reason?.startsWith('cloned') === true ? 'cloned' : 'not_ready',
           `The node is not ready: ${body.reason ?? 'it is starting'}.`,
         )
       sendJson(response, body, {}, 503)
