@@ -23,10 +23,10 @@ import { sleep } from './sleep.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
-/** Between two looks at the others' clocks: they wander by less than 3 ms meanwhile, and somebody may set one. */
-const CLOCKS_INTERVAL_MS = 5_000
+/** Between two looks at the others' clocks: they wander by at most 5 ms meanwhile, and somebody may set one. */
+const CLOCKS_INTERVAL_MS = 10_000
 /** Members asked for their time in one look. */
-const CLOCKS_PER_ROUND = 3
+const CLOCKS_PER_ROUND = 2
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
 
