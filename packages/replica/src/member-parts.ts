@@ -252,8 +252,8 @@ export function evictedError({ name, replica }: Identity): FatalError {
 export function wrongNameError(inDirectory: string, given: string): FatalError {
   return new FatalError(
     'wrong_name',
-    `the data directory is that of the node ${inDirectory}, and this one was started as ${given}. Start it with --name ` +
-      `${inDirectory}, or give ${given} a --data-dir of its own. A node cannot be renamed; to give its data another name, ` +
+    `the data directory is that of the node ${inDirectory}, and this one was started as ${given} (without --name ` +
+      `a node goes by the name of its host). Start it with --name ${inDirectory}, or give ${given} a --data-dir of its own. A node cannot be renamed; to give its data another name, ` +
       `join as ${given} with an empty directory, and then end the membership of ${inDirectory}.`,
   )
 }

@@ -92,6 +92,17 @@ describe('a node whose clock is behind', () => {
 })
 
 describe('a node whose clock is ahead', () => {
+  it('hides no later write behind a tombstone of its own (F4)', async () => {
+    const cluster = await SmallCluster.of(3)
+    cluster.skewMs.set('n3', 9_000)
+    await cluster.put('n1', 'k', 'old', 'all')
+    await cluster.put('n3', 'k', undefined, 'all')
+    for (const [index, name] of ALL.entries()) {
+      await cluster.put(name, 'k', `new ${index}`, 'all')
+      expect(ALL.map((each) => cluster.get(each, 'k'))).toEqual(Array(3).fill(`new ${index}`))
+    }
+  })
+
   it('is the suspect one of three, and nobody else', async () => {
     const cluster = await SmallCluster.of(3)
     cluster.skewMs.set('n3', 60_000)
