@@ -269,6 +269,8 @@ export class RunningReplica implements Replica {
     const member = this.#memberOrRefuse()
     // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
+    // Its directory may be open again in the next run already, which must not take this one for a twin.
+    if (name === 'time' && this.#stopping) throw new RefusalError('busy', 'this node is stopping')
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
     const answerers: Readonly<Record<string, unknown>> = member.answerers

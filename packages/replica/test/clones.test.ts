@@ -79,6 +79,17 @@ describe('a copied data directory', () => {
     expect(cluster.node('n1').members()).toMatchObject([{}, {}, { name: 'n3', address: 'again:7701', state: 'alive' }])
   })
 
+  it('is not suspected in a node that is on its way out, whose directory the next run has open already', async () => {
+    const cluster = await SmallCluster.of(2)
+    const leaving = cluster.node('n2')
+    const { cluster: id, replica } = leaving.identity
+    const header = { cluster: id, from: replica, to: replica, name: 'time' } as const
+    const ask = () => cluster.finish(leaving.answer(header, 'time', { run: 'f'.repeat(16), address: 'elsewhere:1' }))
+    expect(await ask()).toMatchObject({ run: expect.stringMatching(/^[0-9a-f]{16}$/) })
+    await cluster.finish(leaving.stop())
+    await expect(ask()).rejects.toMatchObject({ code: 'busy' })
+  })
+
   it('is not started under another name', async () => {
     const cluster = await withCopy()
     await cluster.start('copy', { as: 'n4' })
