@@ -18,6 +18,7 @@ import {
   type Timers,
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
+import { heldEntry } from './heal.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
@@ -26,6 +27,7 @@ import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** Who asks whom, as the frame says. */
 export interface QuestionHeader {
@@ -47,7 +49,13 @@ const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'push-pull',
 ])
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
-const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set(['vector-hash', 'missed-entries', 'tree-nodes', 'swap-entries'])
+const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
+  'vector-hash',
+  'missed-entries',
+  'tree-nodes',
+  'swap-entries',
+  'held-entry',
+])
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
 const SWAPS_MAX = 2
@@ -70,6 +78,7 @@ export interface AnswerContext {
   readonly store: Store
   readonly intake: Intake
   readonly rumors: RumorMonger
+  readonly suspects: SuspectLeaves
   readonly detector: FailureDetector
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
@@ -137,7 +146,11 @@ export function answerers(context: AnswerContext): Answerers {
       context.pace.calledBy(from)
       return { ...moment, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
-    'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),
+    'missed-entries': async (question) => {
+      const answer = await missedEntries(question, state(), store, answerBytesMax)
+      // Who may have lost rows gives no complete answers (R19): single entries yes, claims no.
+      return { ...answer, claims: answer.claims.filter(([partition]) => !context.suspects.hasIn(partition)) }
+    },
     'tree-nodes': async ({ root, frontier: theirs, nodes }, from) => {
       await context.learnFrontier(theirs, from)
       await context.sweep()
@@ -159,6 +172,7 @@ export function answerers(context: AnswerContext): Answerers {
         swaps--
       }
     },
+    'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

@@ -29,6 +29,7 @@ import { Publications } from './publications.ts'
 import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** What a replica has once it knows who it is. */
 export interface MemberParts {
@@ -57,6 +58,7 @@ export interface MemberContext {
   readonly changeMembership: ChangeMembership
   readonly isPaused: (what: Pausable) => boolean
   readonly report: () => ReplicaReport
+  readonly suspects: SuspectLeaves
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
@@ -207,6 +209,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       rumors,
       answerBytesMax: settings.frameBytes,
       report: context.report,
+      suspects: context.suspects,
     }),
   }
 }

@@ -18,9 +18,11 @@ import {
 import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { Committer } from './committer.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
+import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
 import {
   askForSponsor,
@@ -49,7 +51,9 @@ import type {
 import type { ReplicaOptions } from './replica-options.ts'
 import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
 import { Rounds } from './rounds.ts'
+import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { sponsor } from './sponsor.ts'
+import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
 
@@ -59,8 +63,12 @@ const FLUSH_MS = 1_000
 /** One replica, wired together. What it does is in the files that it imports; here is only who knows whom. */
 export class RunningReplica implements Replica {
   readonly #options: ReplicaOptions
+  readonly #disk: DiskWatch
   readonly #committer: Committer
   readonly #intake: Intake
+  readonly #suspects: SuspectLeaves
+  readonly #healer: Healer
+  readonly #scrubber: Scrubber
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
@@ -73,7 +81,8 @@ export class RunningReplica implements Replica {
   constructor(options: ReplicaOptions) {
     const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
-    this.#committer = new Committer(options)
+    this.#disk = new DiskWatch({ disk: options.disk, timers, log, reserveBytes: settings.diskReserveBytes })
+    this.#committer = new Committer({ ...options, disk: this.#disk })
     this.#intake = new Intake({
       committer: this.#committer,
       clock,
@@ -86,6 +95,26 @@ export class RunningReplica implements Replica {
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)
+    this.#suspects = new SuspectLeaves(options)
+    const state = (): Committer['state'] => this.#committer.state
+    this.#healer = new Healer({
+      ...options,
+      state,
+      intake: this.#intake,
+      ask: (...question) => this.#memberOrRefuse().ask(...question),
+      livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
+    })
+    this.#scrubber = new Scrubber({
+      ...options,
+      state,
+      changeMembership: this.#changeMembership,
+      healer: this.#healer,
+      suspects: this.#suspects,
+      progress: options.scrubProgress,
+      bytesPerSecond: settings.scrubBytesPerSecond,
+      isStopping: () => this.#stopping,
+    })
+    this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -111,6 +140,12 @@ export class RunningReplica implements Replica {
       localHealth: member?.detector.localHealth ?? 0,
       parked: this.#intake.parked,
       writeQueue: this.#committer.queueLength,
+      suspectLeaves: this.#suspects.leaves.length,
+      disk: {
+        isReadOnly: this.#disk.isReadOnly,
+        freeBytes: this.#disk.freeBytes,
+        reserveBytes: this.#disk.reserveBytes,
+      },
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
@@ -142,6 +177,18 @@ export class RunningReplica implements Replica {
       timers,
       refusal: this.#writeRefusal,
     })
+  }
+
+  heal(address: Address): Promise<Held> {
+    return this.#healer.heal(address)
+  }
+
+  scrub(): ScrubReport {
+    return this.#scrubber.start()
+  }
+
+  scrubReport(): ScrubReport | undefined {
+    return this.#scrubber.report
   }
 
   members(): readonly MemberView[] {
@@ -207,6 +254,7 @@ export class RunningReplica implements Replica {
     while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
     this.#member?.rumors.stop()
     this.#intake.stop()
+    this.#disk.stop()
     await this.#committer.close()
     await store.close()
   }
@@ -242,6 +290,7 @@ export class RunningReplica implements Replica {
 
   async #live(): Promise<void> {
     const { store, timers } = this.#options
+    await this.#disk.start()
     const known = this.#identity
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     // The first look at the root would otherwise hash all leaves in one turn.
@@ -274,6 +323,7 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
+      suspects: this.#suspects,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -285,6 +335,7 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
+      scrub: () => this.#scrubber.round(),
     })
     return this.#member
   }
@@ -325,9 +376,10 @@ export class RunningReplica implements Replica {
 
   readonly #isPaused = (what: Pausable): boolean => this.#paused.has(what)
 
-  readonly #writeRefusal = (): 'not_ready' | 'draining' | undefined => {
+  readonly #writeRefusal = (): 'not_ready' | 'draining' | 'disk_full' | undefined => {
     if (this.#stopping) return 'draining'
-    return this.#unreadiness() === undefined ? undefined : 'not_ready'
+    if (this.#unreadiness() !== undefined) return 'not_ready'
+    return this.#disk.isReadOnly ? 'disk_full' : undefined
   }
 
   #unreadiness(): string | undefined {

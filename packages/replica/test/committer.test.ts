@@ -18,6 +18,7 @@ import { array, assert as assertProperty, asyncProperty, boolean, constantFrom, 
 import { describe, expect, it } from 'vitest'
 import type { LocalOutcome } from '../src/arrival.ts'
 import { Committer } from '../src/committer.ts'
+import { DiskWatch } from '../src/disk-watch.ts'
 import { membershipChanger } from '../src/membership-change.ts'
 import { seededRandom, sha256, valueOf } from './small-cluster.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -43,7 +44,7 @@ async function bench(): Promise<Bench> {
   const store = await LevelStore.open({
     hash: sha256,
     openDatabase: async () => {
-      if (faults.openings-- > 0) throw new Error('IO error: still no space')
+      if (faults.openings-- > 0) throw new Error('IO error: No space left on device')
       await db.open()
       return db
     },
@@ -77,6 +78,7 @@ async function bench(): Promise<Bench> {
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
+    disk: new DiskWatch({ disk: undefined, timers: time, log: SILENT, reserveBytes: 0 }),
     onFatal: (error) => expect.unreachable(String(error)),
   })
   const identity = {
@@ -245,6 +247,7 @@ it('starts from checkpoints with the same tree and vectors as from the journal',
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
+    disk: new DiskWatch({ disk: undefined, timers: b.time, log: SILENT, reserveBytes: 0 }),
     onFatal: (error) => expect.unreachable(String(error)),
   })
   expect(again.state.tree.root()).toBe(root)

@@ -208,6 +208,10 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'swap-entries'>>({ entries, want: list(digest, ENTRIES_PER_QUESTION_MAX) }),
       answer: fields<Answer<'swap-entries'>>({ entries, taken: count() }),
     },
+    'held-entry': {
+      question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
+      answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
+    },
     probe: { question: updates, answer: updates },
     'indirect-probe': {
       question: fields<Question<'indirect-probe'>>({ target: id, updates: members }),
