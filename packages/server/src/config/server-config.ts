@@ -49,6 +49,14 @@ function contradictions({ config, sources }: Loaded<ServerConfig>): Mistake[] {
     say('rebuild', 'true', sources.rebuild, 'contradicts found', 'found begins a cluster, rebuild comes back to one')
   if (config.restore !== '' && !config.found)
     say('restore', config.restore, sources.restore, 'needs found', 'a snapshot only begins a new cluster here')
+  if (config.diskReserve !== 0 && config.diskReserve < 2 * config.writeBufferSize)
+    say(
+      'diskReserve',
+      OPTIONS.diskReserve.type.format(config.diskReserve),
+      sources.diskReserve,
+      'is less than two of writeBufferSize',
+      'a database with less space than that cannot be opened again; raise it, or leave it to 0B',
+    )
   if (config.probeTimeout > config.probeInterval)
     say(
       'probeTimeout',
