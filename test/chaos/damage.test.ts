@@ -17,7 +17,9 @@ beforeAll(async () => {
   // The next start turns LevelDB's log into a table.
   for (let start = 0; start < 2; start++) {
     for (const name of ['n1', 'n2']) await cluster.end(name, 'SIGTERM')
-    if (start === 0) for (const name of ['n1', 'n2']) await cluster.restart(name)
+    if (start > 0) break
+    for (const name of ['n1', 'n2']) await cluster.launch(name)
+    await cluster.untilReady()
   }
   pristine = join(cluster.directory, 'pristine')
   for (const name of ['n1', 'n2']) await cp(cluster.node(name).dataDir, join(pristine, name), { recursive: true })
@@ -92,12 +94,13 @@ describe('a flipped bit in a table', () => {
         const at = Math.floor(((flip * 0.618_033_988_7) % 1) * bytes.length)
         bytes[at] = (bytes[at] ?? 0) ^ (1 << (flip & 7))
         await writeFile(table, bytes)
-        await cluster.restart('n2')
+        await cluster.launch('n2')
         if ((await startOnce()) !== undefined) {
           noticed.refused++
           await cluster.end('n2', 'SIGTERM')
           continue
         }
+        await cluster.untilReady(['n2'])
         const before = await readAll('n1')
         const found = await scrub('n1')
         const after = await readAll('n1')

@@ -275,7 +275,7 @@ export class Committer {
         const corrupt = draft.hasCorrupt ? corruptIn(arrival, draft) : NONE
         if (corrupt.length > 0) {
           if (flight !== undefined || draft.arrivals.length > 0) break
-          await this.#recompute(corrupt, draft)
+          await this.#recompute(corrupt, draft, arrival)
         }
         // Taken out of the queue whatever becomes of it.
         decided++
@@ -320,7 +320,7 @@ export class Committer {
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
-  async #recompute(addresses: readonly Address[], draft: CommitDraft): Promise<void> {
+  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: Arrival): Promise<void> {
     const { hash, store, measures, log } = this.#context
     for (const address of addresses) {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
@@ -332,7 +332,8 @@ export class Committer {
       } finally {
         await view.close()
       }
-      measures.add('corrupt_entries')
+      // Whoever had it fetched has counted it.
+      if (arrival.kind !== 'entries' || arrival.source !== 'heal') measures.add('corrupt_entries')
       log.warn('corrupt-entry-replaced', { leaf })
     }
   }

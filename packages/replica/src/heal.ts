@@ -135,6 +135,7 @@ export class Healer {
   suspect(address: Address): void {
     if (this.#waiting.size >= WAITING_MAX || this.#healing.has(address)) return
     this.#waiting.add(address)
+    this.#context.measures.add('corrupt_entries')
     this.#work()
   }
 

@@ -31,7 +31,9 @@ interface Bench {
   readonly committer: Committer
   readonly db: MemoryLevel<Buffer, Buffer>
   /** Batches that fail instead of being written, and openings that fail. */
-  readonly faults: { batches: number; openings: number; commits: number }
+  readonly faults: { batches: number; openings: number; commits: number; kind: string }
+  /** Why the replica was told to end. */
+  readonly fatal: unknown[]
   /** What a batch waits for before it is written. */
   readonly disk: { ready: Promise<void> }
 }
@@ -39,7 +41,8 @@ interface Bench {
 async function bench(): Promise<Bench> {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
   const time = new VirtualTime()
-  const faults = { batches: 0, openings: 0, commits: 0 }
+  const faults = { batches: 0, openings: 0, commits: 0, kind: 'No space left on device' }
+  const fatal: unknown[] = []
   const disk = { ready: Promise.resolve() }
   const store = await LevelStore.open({
     hash: sha256,
@@ -61,7 +64,7 @@ async function bench(): Promise<Bench> {
       const write = rows.write.bind(rows)
       rows.write = async (options?: object) => {
         await disk.ready
-        if (faults.batches-- > 0) throw new Error('IO error: no space left')
+        if (faults.batches-- > 0) throw new Error(`IO error: ${faults.kind}`)
         await write(options ?? {})
       }
       return rows
@@ -79,7 +82,7 @@ async function bench(): Promise<Bench> {
     measures: NO_MEASURES,
     log: SILENT,
     disk: new DiskWatch({ disk: undefined, timers: time, log: SILENT, reserveBytes: 0 }),
-    onFatal: (error) => expect.unreachable(String(error)),
+    onFatal: (error) => fatal.push(error),
   })
   const identity = {
     cluster: random.hex(16),
@@ -91,7 +94,7 @@ async function bench(): Promise<Bench> {
   } as const
   await membershipChanger(committer)(() => ({ identity, roster: { known: [identity.replica], evicted: [] } }))
   faults.commits = 0
-  return { time, store, committer, db, faults, disk }
+  return { time, store, committer, db, faults, fatal, disk }
 }
 
 function put(
@@ -215,6 +218,19 @@ it('calls writes not applied that wait while the database cannot be opened, and 
   expect(b.committer.isReopening).toBe(false)
   expect((await applied(put(b, 'b', 'three'))).dot.seq).toBe(1)
   expect(b.store.read(addressOf('things', 'a'))).toBeUndefined()
+})
+
+it('opens the store once after a disk that failed, and ends the second time', async () => {
+  const b = await bench()
+  b.faults.batches = 1
+  b.faults.kind = 'Input/output error'
+  await expect(put(b, 'a', 'one')).rejects.toMatchObject({ outcome: 'unknown' })
+  await put(b, 'a', 'two')
+  expect(b.fatal).toEqual([])
+  b.faults.batches = 1
+  await expect(put(b, 'a', 'three')).rejects.toMatchObject({ outcome: 'unknown' })
+  expect(b.fatal).toMatchObject([{ code: 'io_error' }])
+  await expect(put(b, 'a', 'four')).rejects.toMatchObject({ outcome: 'not-applied' })
 })
 
 it('overwrites an entry that cannot be read, and recomputes its leaf alone', async () => {

@@ -14,6 +14,7 @@ export function explainStartupFailure(error: unknown, config: ServerConfig): str
     return `Another process listens on ${at}. Stop it, or choose other ports with --listen and --peer-listen.`
   if (code === 'EACCES' && port !== undefined)
     return `This user may not listen on ${at}. Choose ports from 1024 on with --listen and --peer-listen.`
+  if (code === 'EMFILE' || code === 'ENFILE') return STORE_ADVICE.too_many_files(config)
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return `${at} is no address of this machine. Check --listen and --peer-listen; 0.0.0.0 listens on all, with --advertise to say which to call.`
   return undefined
