@@ -5,7 +5,7 @@ import { eventually } from '../support/condition.ts'
 import { ProcessCluster } from '../support/process-cluster.ts'
 
 /** A hundred by hand: FLIPS=100 (docs/promises.md). */
-const FLIPS = Number(process.env['FLIPS'] ?? 8)
+const FLIPS = Number(process.env['FLIPS'] ?? 3)
 const KEYS = 300
 let cluster: ProcessCluster
 let pristine: string
