@@ -32,6 +32,13 @@ export interface DivergenceSeen {
   readonly pairs: readonly { readonly a: string; readonly b: string; readonly estimatedKeys: number }[]
 }
 
+/** What a process is started in. */
+export interface World {
+  readonly env?: Readonly<Record<string, string>>
+  /** A program that runs it, with its arguments. */
+  readonly under?: readonly string[]
+}
+
 /** A cluster of real processes on loopback, each with a data directory of its own below a temporary one. */
 export class ProcessCluster {
   readonly directory: string
@@ -92,16 +99,18 @@ export class ProcessCluster {
   }
 
   /** Starts a node's process; it may not be ready yet. */
-  async launch(name: string, more: readonly string[] = []): Promise<ChildProcess> {
+  async launch(name: string, more: readonly string[] = [], world: World = {}): Promise<ChildProcess> {
     const node = this.node(name)
     await mkdir(this.directory, { recursive: true })
     const log = openSync(node.logFile, 'a')
     const seeds = this.nodes
       .filter((other) => other !== node)
       .flatMap(({ peerPort }) => ['--seed', `127.0.0.1:${peerPort}`])
+    const [program, ...before] = [...(world.under ?? []), process.execPath]
     const child = spawn(
-      process.execPath,
+      program ?? process.execPath,
       [
+        ...before,
         MAIN,
         ...['--name', node.goesBy ?? name, '--data-dir', node.dataDir],
         ...['--listen', `127.0.0.1:${node.clientPort}`, '--peer-listen', `127.0.0.1:${node.peerPort}`],
@@ -110,7 +119,7 @@ export class ProcessCluster {
         ...this.#flags,
         ...more,
       ],
-      { stdio: ['ignore', log, log] },
+      { stdio: ['ignore', log, log], env: { ...process.env, ...world.env } },
     )
     node.process = child
     return child

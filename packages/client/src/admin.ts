@@ -12,6 +12,7 @@ import {
   type PauseBody,
   type PauseRequest,
   type RoutingBody,
+  type ScrubBody,
 } from '@grapevine/contract'
 import { pathOf } from './bucket.ts'
 import type { CallOptions, Connection } from './connection.ts'
@@ -73,6 +74,15 @@ export class Admin {
 
   exchanges(options: CallOptions = {}): Promise<ExchangesBody> {
     return this.#connection.requestJson('/v1/admin/anti-entropy', options)
+  }
+
+  /** Begins to read and check everything on the answering node; while one is under way, another call is only a look. */
+  scrub(options: CallOptions = {}): Promise<ScrubBody> {
+    return this.#connection.requestJson('/v1/admin/scrub', { ...options, json: {}, safe: true })
+  }
+
+  scrubReport(options: CallOptions = {}): Promise<ScrubBody> {
+    return this.#connection.requestJson('/v1/admin/scrub', options)
   }
 
   config(options: CallOptions = {}): Promise<ConfigBody> {

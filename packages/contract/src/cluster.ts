@@ -85,5 +85,14 @@ export interface ReadyBody {
   readonly ready: boolean
   /** Whether any other member answered since the start; true for a cluster of one. */
   readonly joined: boolean
+  /** Whether it takes writes: a node whose disk is nearly full is ready, and only reads. */
+  readonly writable: boolean
+  readonly disk: {
+    /** Null where it cannot be told. */
+    readonly freeBytes: number | null
+    /** Below this the node only reads. */
+    readonly reserveBytes: number
+  }
+  /** Why it is not ready, or not writable. */
   readonly reason?: string
 }

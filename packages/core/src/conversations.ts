@@ -248,6 +248,15 @@ export interface Conversations {
       readonly leaves: readonly (readonly ShortHash[])[]
     }
   }
+  /**
+   * My row of this key cannot be read. What do you hold, and have you seen all that I have seen of its partition? Only then
+   * is it what I held, or newer (frontier.md I1).
+   */
+  readonly 'held-entry': {
+    readonly question: { readonly keyHash: Digest; readonly vector: VectorRows }
+    /** Entry and vector of one moment. No entry when there is none, or none that can be read. */
+    readonly answer: { readonly entries: readonly Entry[]; readonly contains: boolean }
+  }
   /** For reports: the entries of some keys. */
   readonly inspect: {
     readonly question: { readonly keyHashes: readonly Digest[] }

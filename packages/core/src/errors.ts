@@ -58,6 +58,10 @@ export class MalformedMessageError extends Error {
 export type StoreErrorCode =
   /** The disk failed, now or before: see `reopen`. */
   | 'io_error'
+  /** There is no space left: the same may succeed once there is. */
+  | 'disk_full'
+  /** This process may open no more files: the same may succeed once it has closed some. */
+  | 'too_many_files'
   /** Another process has the directory. */
   | 'locked'
   /** The directory says that it held data, and that data, or part of it, is not there. */
@@ -85,6 +89,8 @@ export type WriteErrorCode =
   | 'timeout'
   | 'io_error'
   | 'draining'
+  /** Refused before anything was done, or the disk was full when it came to writing. */
+  | 'disk_full'
 
 /** A write that did not end as applied. */
 export class WriteError extends Error {

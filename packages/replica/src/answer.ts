@@ -19,6 +19,7 @@ import {
   type Timers,
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
+import { heldEntry } from './heal.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
@@ -28,6 +29,7 @@ import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 import type { TwinWatch } from './twin-watch.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** Who asks whom, as the frame says. */
 export interface QuestionHeader {
@@ -50,7 +52,13 @@ const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'push-pull',
 ])
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
-const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set(['vector-hash', 'missed-entries', 'tree-nodes', 'swap-entries'])
+const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
+  'vector-hash',
+  'missed-entries',
+  'tree-nodes',
+  'swap-entries',
+  'held-entry',
+])
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
 const SWAPS_MAX = 2
@@ -73,6 +81,7 @@ export interface AnswerContext {
   readonly store: Store
   readonly intake: Intake
   readonly rumors: RumorMonger
+  readonly suspects: SuspectLeaves
   readonly detector: FailureDetector
   readonly twins: TwinWatch
   readonly run: RunId
@@ -147,7 +156,11 @@ export function answerers(context: AnswerContext): Answerers {
       context.pace.calledBy(from)
       return { ...moment, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
-    'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),
+    'missed-entries': async (question) => {
+      const answer = await missedEntries(question, state(), store, answerBytesMax)
+      // Who may have lost rows gives no complete answers (R19): single entries yes, claims no.
+      return { ...answer, claims: answer.claims.filter(([partition]) => !context.suspects.hasIn(partition)) }
+    },
     'tree-nodes': async ({ root, frontier: theirs, nodes }, from) => {
       await context.learnFrontier(theirs, from)
       await context.sweep()
@@ -173,6 +186,7 @@ export function answerers(context: AnswerContext): Answerers {
       if (from === detector.self.replica) context.background(context.twins.askedBySelf(question))
       return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
     },
+    'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

@@ -227,14 +227,16 @@ export class CommitDraft {
         covered,
         frontier: state.frontier,
         bootstrapping: source === 'bootstrap',
+        healing: source === 'heal',
       })
       if (admission === 'refused' || admission === 'failed') return admission
       // Heard twice changes nothing, and so costs no batch.
       if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
-      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current)
+      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current, source === 'heal')
       // It beats what is held, and is itself absent already: what it beats goes.
       else if (admission === 'news' && typeof current === 'object') this.#drop(current)
+      else if (admission === 'news' && current === 'corrupt') this.#dropUnreadable(entry)
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
@@ -316,6 +318,7 @@ export class CommitDraft {
       changesPolicies: this.#changesPolicies,
       promise: state.clock.now,
       tell: this.#tell,
+      // A healed entry changes a row whose dot was covered all along.
       isEmpty:
         this.#dots.length === 0 &&
         this.#after.size === 0 &&
@@ -337,7 +340,8 @@ export class CommitDraft {
     return held
   }
 
-  #put(entry: Entry, before: Held): void {
+  /** @param isHealed whether it takes the place of what cannot be read, and is most likely the same. */
+  #put(entry: Entry, before: Held, isHealed = false): void {
     const { hash } = this.#context
     const sum = this.#sum(leafOf(entry.keyHash))
     if (typeof before === 'object') {
@@ -345,13 +349,21 @@ export class CommitDraft {
       subtractDigest(sum, entryDigest({ keyHash: entry.keyHash, hash: before.hash }, hash))
       this.#count(before, -1)
     }
-    // What cannot be read was counted once; most likely it was a value, and its size is not known.
-    if (before === 'corrupt' && !isReserved(entry.address))
-      this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
-    addDigest(sum, entryDigest(entry, hash))
-    this.#count(entry, 1)
     this.#after.set(entry.address, entry)
     if (isReserved(entry.address)) this.#changesPolicies = true
+    addDigest(sum, entryDigest(entry, hash))
+    // What cannot be read was counted once; most likely it was a value, and its size is not known.
+    if (before === 'corrupt' && isHealed) return
+    if (before === 'corrupt' && !isReserved(entry.address))
+      this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
+    this.#count(entry, 1)
+  }
+
+  /** What could not be read was this entry or an older one, and is absent. The sum of its leaf is already without it. */
+  #dropUnreadable(entry: Entry): void {
+    this.#before.set(entry.address, entry)
+    this.#count(entry, -1)
+    this.#after.set(entry.address, undefined)
   }
 
   #drop(entry: Entry): void {

@@ -32,6 +32,7 @@ import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 import { TwinWatch } from './twin-watch.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** What a replica has once it knows who it is. */
 export interface MemberParts {
@@ -64,6 +65,7 @@ export interface MemberContext {
   readonly changeMembership: ChangeMembership
   readonly isPaused: (what: Pausable) => boolean
   readonly report: () => ReplicaReport
+  readonly suspects: SuspectLeaves
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
@@ -237,6 +239,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       rumors,
       answerBytesMax: settings.frameBytes,
       report: context.report,
+      suspects: context.suspects,
     }),
   }
 }

@@ -15,6 +15,7 @@ import type {
   Version,
   WriteConcern,
 } from '@grapevine/core'
+import type { ScrubReport } from './scrubber.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -112,6 +113,14 @@ export interface ExchangeReport {
   readonly bytesOut: number
 }
 
+export interface DiskStatus {
+  /** Too little space is left: writes are refused, and nothing is taken from peers. */
+  readonly isReadOnly: boolean
+  /** `undefined` where nobody can tell. */
+  readonly freeBytes: number | undefined
+  readonly reserveBytes: number
+}
+
 /** What the gauges of `/metrics` and the readiness check are made of. */
 export interface ReplicaStatus {
   readonly identity: Identity
@@ -130,6 +139,9 @@ export interface ReplicaStatus {
   /** How far each live member's clock is ahead of this one's, in milliseconds, by name. */
   readonly skewsMs: Readonly<Record<string, number>>
   readonly writeQueue: number
+  readonly disk: DiskStatus
+  /** Leaves of which this replica knows that it has lost something. */
+  readonly suspectLeaves: number
   readonly rebuilds: number
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */
@@ -163,6 +175,16 @@ export interface Replica {
   divergence(): Promise<DivergenceReport>
   diff(withReplica: string, fromLeaf: number, limit: number): Promise<DiffPage>
   inspect(address: Address): Promise<readonly KeyOnReplica[]>
+
+  /**
+   * What a row that cannot be read held, from a peer that knows; `corrupt` when nobody does. What is found also takes the
+   * row's place.
+   */
+  heal(address: Address): Promise<Held>
+  /** Begins to read and sum up everything, or tells how far the one under way is. */
+  scrub(): ScrubReport
+  /** The last one that was begun by hand. */
+  scrubReport(): ScrubReport | undefined
 
   pause(what: Pausable): void
   resume(what: Pausable): void

@@ -22,9 +22,11 @@ import { reconcile } from './anti-entropy-round.ts'
 import { BucketPolicies } from './bucket-policies.ts'
 import { clockAdvice } from './clock-watch.ts'
 import { Committer } from './committer.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
+import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
 import {
   askForSponsor,
@@ -60,8 +62,10 @@ import type {
 import type { ReplicaOptions } from './replica-options.ts'
 import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
 import { Rounds } from './rounds.ts'
+import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { sponsor } from './sponsor.ts'
 import { twinAdvice } from './twin-watch.ts'
+import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
 
@@ -71,8 +75,12 @@ const FLUSH_MS = 1_000
 /** One replica, wired together. What it does is in the files that it imports; here is only who knows whom. */
 export class RunningReplica implements Replica {
   readonly #options: ReplicaOptions
+  readonly #disk: DiskWatch
   readonly #committer: Committer
   readonly #intake: Intake
+  readonly #suspects: SuspectLeaves
+  readonly #healer: Healer
+  readonly #scrubber: Scrubber
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
@@ -91,7 +99,8 @@ export class RunningReplica implements Replica {
     const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
     this.#run = options.random.hex(8)
-    this.#committer = new Committer(options)
+    this.#disk = new DiskWatch({ disk: options.disk, timers, log, reserveBytes: settings.diskReserveBytes })
+    this.#committer = new Committer({ ...options, disk: this.#disk })
     this.#intake = new Intake({
       committer: this.#committer,
       clock,
@@ -108,6 +117,26 @@ export class RunningReplica implements Replica {
       read: (address) => this.read(address),
       epoch: () => this.#committer.policyEpoch,
     })
+    this.#suspects = new SuspectLeaves(options)
+    const state = (): Committer['state'] => this.#committer.state
+    this.#healer = new Healer({
+      ...options,
+      state,
+      intake: this.#intake,
+      ask: (...question) => this.#memberOrRefuse().ask(...question),
+      livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
+    })
+    this.#scrubber = new Scrubber({
+      ...options,
+      state,
+      changeMembership: this.#changeMembership,
+      healer: this.#healer,
+      suspects: this.#suspects,
+      progress: options.scrubProgress,
+      bytesPerSecond: settings.scrubBytesPerSecond,
+      isStopping: () => this.#stopping,
+    })
+    this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -144,6 +173,12 @@ export class RunningReplica implements Replica {
         ),
       ),
       writeQueue: this.#committer.queueLength,
+      suspectLeaves: this.#suspects.leaves.length,
+      disk: {
+        isReadOnly: this.#disk.isReadOnly,
+        freeBytes: this.#disk.freeBytes,
+        reserveBytes: this.#disk.reserveBytes,
+      },
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
@@ -179,6 +214,18 @@ export class RunningReplica implements Replica {
       timers,
       refusal: this.#writeRefusal,
     })
+  }
+
+  heal(address: Address): Promise<Held> {
+    return this.#healer.heal(address)
+  }
+
+  scrub(): ScrubReport {
+    return this.#scrubber.start()
+  }
+
+  scrubReport(): ScrubReport | undefined {
+    return this.#scrubber.report
   }
 
   members(): readonly MemberView[] {
@@ -245,6 +292,7 @@ export class RunningReplica implements Replica {
     while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
     this.#member?.rumors.stop()
     this.#intake.stop()
+    this.#disk.stop()
     await this.#committer.close()
     await store.close()
   }
@@ -282,6 +330,7 @@ export class RunningReplica implements Replica {
 
   async #live(): Promise<void> {
     const { store, timers } = this.#options
+    await this.#disk.start()
     const known = this.#identity
     const { name } = this.#options.self
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
@@ -317,6 +366,7 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
+      suspects: this.#suspects,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -328,6 +378,7 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
+      scrub: () => this.#scrubber.round(),
     })
     return this.#member
   }
@@ -372,10 +423,11 @@ export class RunningReplica implements Replica {
    * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
    * follow what is held, whatever the clock says.
    */
-  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | undefined => {
+  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
     if (this.#stopping) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
-    return this.#incompleteness() === undefined ? undefined : 'not_ready'
+    if (this.#incompleteness() !== undefined) return 'not_ready'
+    return this.#disk.isReadOnly ? 'disk_full' : undefined
   }
 
   #unreadiness(): string | undefined {

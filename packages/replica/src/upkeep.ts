@@ -4,6 +4,7 @@ import {
   hlcAt,
   laterHlc,
   sample,
+  PARTITIONS,
   type Hlc,
   type Purgeable,
   type ReplicaId,
@@ -48,6 +49,8 @@ export interface UpkeepContext {
   readonly changeMembership: ChangeMembership
   readonly isPaused: (what: Pausable) => boolean
   readonly exchange: (peer: ReplicaId) => Promise<unknown>
+  /** One partition of the scrub. */
+  readonly scrub: () => Promise<void>
 }
 
 /** What a replica does by itself, again and again: pulls, exchanges, and keeping in touch. */
@@ -85,7 +88,7 @@ export class Upkeep {
   /** Once the replica is a member: a joiner takes from its sponsor alone (frontier.md R13). */
   start(): void {
     const { member, options, rounds } = this.#context
-    const { antiEntropyIntervalMs, pullIntervalMs } = options.settings
+    const { antiEntropyIntervalMs, pullIntervalMs, scrubIntervalMs } = options.settings
     member.rumors.start()
     if (pullIntervalMs > 0) this.#startPulls()
     rounds.every(
@@ -93,6 +96,12 @@ export class Upkeep {
       () => antiEntropyIntervalMs,
       () => this.#antiEntropy(),
     )
+    if (scrubIntervalMs > 0)
+      rounds.every(
+        'scrub',
+        () => scrubIntervalMs / PARTITIONS,
+        () => this.#context.scrub(),
+      )
     rounds.every(
       'purge',
       () => options.settings.purgeIntervalMs,
@@ -174,9 +183,9 @@ export class Upkeep {
   }
 
   async #pull(): Promise<void> {
-    const { options, member, pulling, isPaused, exchange } = this.#context
+    const { options, member, committer, pulling, isPaused, exchange } = this.#context
     const peer = member.pace.nextPeer()
-    if (peer === undefined || isPaused('anti-entropy')) return
+    if (peer === undefined || isPaused('anti-entropy') || committer.isReadOnly) return
     const { measures, log } = options
     member.pace.asks(peer)
     const { entries, rootsDiffer } = await pullRound(peer, pulling)
@@ -189,9 +198,10 @@ export class Upkeep {
   }
 
   async #antiEntropy(): Promise<void> {
-    const { member, isPaused, exchange } = this.#context
+    const { member, committer, isPaused, exchange } = this.#context
     const peer = this.randomPeer()
-    if (isPaused('anti-entropy') || peer === undefined) return
+    // What it would bring has no room here; the others ask by themselves for what they lack.
+    if (isPaused('anti-entropy') || peer === undefined || committer.isReadOnly) return
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)

@@ -1,4 +1,4 @@
-import { acksNeeded, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import { acksNeeded, StoreError, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -12,7 +12,7 @@ export interface WriteContext {
   readonly hash: Hash
   readonly timers: Timers
   /** Why writes are not taken now, or undefined. */
-  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | undefined
+  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined
 }
 
 /**
@@ -56,7 +56,12 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       precondition: request.precondition,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
-        reject(new WriteError('io_error', outcome, 'the write could not be made durable', 0, { cause }))
+        // Not knowing whether it is there is another thing than having no room for it.
+        const isFull = outcome === 'not-applied' && cause instanceof StoreError && cause.code === 'disk_full'
+        const [code, message] = isFull
+          ? (['disk_full', REFUSED.disk_full] as const)
+          : (['io_error', 'the write could not be made durable'] as const)
+        reject(new WriteError(code, outcome, message, 0, { cause }))
       },
       settle: (outcome) => {
         if (outcome.kind === 'precondition-failed') return finish(outcome)
@@ -88,10 +93,13 @@ const REFUSED = {
   not_ready: 'this node is not ready',
   draining: 'this node is stopping',
   cloned: 'another process goes by the id of this node, so neither takes writes: /readyz?verbose says what to do',
+  disk_full:
+    'the disk of this node has less space than is to be kept free, so it only reads. It writes again by itself when ' +
+    'there is room; until then another node may take the write',
 }
 
 function fail(
-  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met',
+  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full',
   message: string,
 ): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))

@@ -47,6 +47,7 @@ interface Machine {
   readonly db: MemoryLevel<Buffer, Buffer>
   process: Process | undefined
   readonly fatal: unknown[]
+  freeBytes: number
 }
 
 /** A few replicas in one process: real bytes on the wire, memory for a disk, and time that passes when told to. */
@@ -88,13 +89,28 @@ export class SmallCluster {
     return this.#machines.get(name)?.fatal ?? []
   }
 
+  /** What is on a node's disk, to damage it. */
+  database(name: string): MemoryLevel<Buffer, Buffer> {
+    const machine = this.#machines.get(name)
+    if (machine === undefined) throw new Error(`there is no ${name}`)
+    return machine.db
+  }
+
+  setFreeBytes(name: string, freeBytes: number): void {
+    const machine = this.#machines.get(name)
+    if (machine !== undefined) machine.freeBytes = freeBytes
+  }
+
   idOf(name: string): string {
     return this.node(name).status().identity.replica
   }
 
   async start(
     name: string,
-    { as = name, ...options }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> & { as?: string } = {},
+    {
+      as = name,
+      ...options
+    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
@@ -123,6 +139,7 @@ export class SmallCluster {
       },
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
+      disk: { freeBytes: () => Promise.resolve(machine.freeBytes) },
       self: { name: as, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
       seeds: [...this.#machines.values()]
         .map(({ address }) => address)
@@ -264,7 +281,7 @@ export function valueOf(held: Entry | 'corrupt' | undefined): string | null | un
 
 function newMachine(name: string): Machine {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
-  return { name, address: `${name}:7701`, db, process: undefined, fatal: [] }
+  return { name, address: `${name}:7701`, db, process: undefined, fatal: [], freeBytes: 2 ** 40 }
 }
 
 /** Mulberry32: small, seeded, good enough for tests. */

@@ -256,19 +256,43 @@ describe('what is not built yet', () => {
   })
 })
 
+describe('the scrub', () => {
+  it('is begun, and tells what it found', async () => {
+    const { app } = testServer()
+    expect((await app.inject('/v1/admin/scrub')).json()).toMatchObject({ running: false, startedAt: null })
+    const begun = await app.inject({ method: 'POST', url: '/v1/admin/scrub' })
+    expect(begun.statusCode).toBe(200)
+    expect(begun.json()).toMatchObject({ running: false, corrupt: 2, hidden: 1, healed: 3 })
+    expect((await app.inject('/v1/admin/scrub')).json()).toEqual(begun.json())
+  })
+})
+
 describe('health', () => {
   it('is alive whatever happens, and ready when the replica is', async () => {
     const { app, replica, state } = testServer()
     expect((await app.inject('/livez')).statusCode).toBe(200)
     expect((await app.inject('/readyz')).statusCode).toBe(200)
-    expect((await app.inject('/readyz?verbose')).json()).toEqual({ ready: true, joined: true })
+    expect((await app.inject('/readyz?verbose')).json()).toEqual({
+      ready: true,
+      joined: true,
+      writable: true,
+      disk: { freeBytes: 5, reserveBytes: 4 },
+    })
+    replica.isReadOnly = true
+    expect((await app.inject('/readyz')).statusCode).toBe(200)
+    expect((await app.inject('/readyz?verbose')).json()).toMatchObject({
+      ready: true,
+      writable: false,
+      reason: expect.stringContaining('disk'),
+    })
+    replica.isReadOnly = false
     replica.stage = 'joining'
     const joining = await app.inject('/readyz')
     expect(joining.statusCode).toBe(503)
     expect(joining.json()).toMatchObject({ code: 'not_ready', retryable: true })
     const verbose = await app.inject('/readyz?verbose')
     expect(verbose.statusCode).toBe(503)
-    expect(verbose.json()).toEqual({ ready: false, joined: true, reason: 'it is joining' })
+    expect(verbose.json()).toMatchObject({ ready: false, joined: true, writable: false, reason: 'it is joining' })
     replica.stage = 'member'
     replica.reason = 'cloned: another process goes by the id of this node'
     const cloned = await app.inject('/readyz')

@@ -24,6 +24,7 @@ import type {
   Pausable,
   Replica,
   ReplicaStatus,
+  ScrubReport,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -33,6 +34,19 @@ export const NODE_ID = '00000000000000a1'
 export const OTHER_ID = '00000000000000b2'
 export const CLUSTER_ID = '0123456789abcdef0123456789abcdef'
 
+const SCRUBBED = {
+  running: false,
+  partitions: 256,
+  leaves: 65_536,
+  entries: 7,
+  bytes: 700,
+  corrupt: 2,
+  hidden: 1,
+  healed: 3,
+  orphanedIndexRows: 0,
+  suspectLeaves: 0,
+}
+
 /** A replica of one process's memory: what the server may ask of one, and no more. */
 export class FakeReplica implements Replica {
   wallMs = Date.UTC(2026, 0, 1)
@@ -40,6 +54,7 @@ export class FakeReplica implements Replica {
   /** Why it is not ready, although it is a member. */
   reason: string | undefined
   stopped = false
+  isReadOnly = false
   openViews = 0
   writes = 0
   /** What the next writes reject with, first to last. */
@@ -47,6 +62,9 @@ export class FakeReplica implements Replica {
   /** What each read throws while it is set. */
   readFailure: Error | undefined
   readonly corrupt = new Set<Address>()
+  /** What other nodes hold of rows that are corrupt here. */
+  readonly elsewhere = new Map<Address, Entry>()
+  #scrubbed: ScrubReport | undefined
   readonly rows = new Map<Address, Entry>()
   memberViews: MemberView[] = [
     memberView('n1', NODE_ID, { isSelf: true, rttMs: undefined }),
@@ -90,6 +108,8 @@ export class FakeReplica implements Replica {
       parkedFrom: { n2: 3 },
       skewsMs: { n2: 1_500 },
       writeQueue: 0,
+      suspectLeaves: 0,
+      disk: { isReadOnly: this.isReadOnly, freeBytes: 5, reserveBytes: 4 },
       rebuilds: 0,
       paused: [...this.#paused],
       divergentPartitions: { n2: 3 },
@@ -122,6 +142,7 @@ export class FakeReplica implements Replica {
       readByKeyHash: never,
       leaf: never,
       missing: never,
+      dotIndex: never,
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,
@@ -233,6 +254,22 @@ export class FakeReplica implements Replica {
       { member: memberAt(this.memberViews, 0), entry: typeof held === 'object' ? outlineOf(held) : (held ?? null) },
       { member: memberAt(this.memberViews, 1), entry: 'unreachable' },
     ])
+  }
+
+  heal(address: Address): Promise<Held> {
+    const entry = this.elsewhere.get(address)
+    if (entry === undefined) return Promise.resolve('corrupt')
+    this.corrupt.delete(address)
+    this.rows.set(address, entry)
+    return Promise.resolve(entry)
+  }
+
+  scrub(): ScrubReport {
+    return (this.#scrubbed = { ...SCRUBBED, startedMs: this.wallMs, finishedMs: this.wallMs })
+  }
+
+  scrubReport(): ScrubReport | undefined {
+    return this.#scrubbed
   }
 
   pause(what: Pausable): void {

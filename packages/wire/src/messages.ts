@@ -213,6 +213,10 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'time'>>({ run: id, address: text(300) }),
       answer: fields<Answer<'time'>>({ run: id, wallMs: count(WALL_MS_MAX) }),
     },
+    'held-entry': {
+      question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
+      answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
+    },
     probe: { question: updates, answer: updates },
     'indirect-probe': {
       question: fields<Question<'indirect-probe'>>({ target: id, updates: members }),

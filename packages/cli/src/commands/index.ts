@@ -13,6 +13,7 @@ import { list } from './list.ts'
 import { members } from './members.ts'
 import { put } from './put.ts'
 import { repair } from './repair.ts'
+import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
 import { status } from './status.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   diff,
   inspect,
   repair,
+  scrub,
   config,
   simulate,
   ...UNBUILT,

@@ -3,7 +3,7 @@ import { counterText, gaugeText, type Labels } from './meters.ts'
 
 /** What the replica is at the moment of the scrape. */
 export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
-  const { report, membersByState, paused } = status
+  const { report, membersByState, paused, disk } = status
   const oldest = status.oldestTombstoneMs
   return [
     gauge('ready', 'Whether the node is ready', Number(status.ready)),
@@ -21,6 +21,10 @@ export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
       secondsOf(status.skewsMs),
     ),
     gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
+    gauge('suspect_leaves', 'Leaves that are known to have lost rows', status.suspectLeaves),
+    gauge('disk_read_only', 'Whether the node only reads, for want of space', Number(disk.isReadOnly)),
+    gauge('disk_reserve_bytes', 'Free space below which the node only reads', disk.reserveBytes),
+    disk.freeBytes === undefined ? '' : gauge('disk_free_bytes', 'Free space where the data is', disk.freeBytes),
     gauge('local_health', "Lifeguard's multiplier: 0 is healthy", status.localHealth),
     gauges('members', 'Members by what is thought of them', 'state', membersByState),
     gauges('divergent_partitions', 'Partitions that differed at the last exchange', 'peer', status.divergentPartitions),

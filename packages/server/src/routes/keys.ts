@@ -10,7 +10,7 @@ import { readBody } from '../http/body.ts'
 import { endWith } from '../http/end-with.ts'
 import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/entity-tags.ts'
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
-import { ProblemError, sendProblem, traceIdOf, type Trouble } from '../http/problem.ts'
+import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
 import { httpDate } from '../http/http-date.ts'
@@ -72,7 +72,7 @@ class KeyRoutes {
   }
 
   read(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number, body: boolean): void {
-    const { replica, clock, loaded } = this.#context
+    const { replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     let base64url = false
     if (path.query !== '') {
@@ -82,15 +82,40 @@ class KeyRoutes {
       timeoutOf(query.get('timeout'), 0)
     }
     refuseUnbuiltHeaders(request, false)
-    const held = replica.read(addressFrom(path, base64url))
-    if (held === 'corrupt')
-      throw new ProblemError(
-        'io_error',
-        'The row of this key fails its checksum. Repair brings it back from another node.',
-        {
-          retryable: true,
-        },
-      )
+    const address = addressFrom(path, base64url)
+    const held = replica.read(address)
+    if (held === 'corrupt') void this.#readElsewhere(address, request, response, meter, startedMs, body)
+    else this.#answerRead(held, request, response, meter, startedMs, body)
+  }
+
+  /** What is damaged here may be whole on another node: its reader waits for it, and this node has it again. */
+  async #readElsewhere(
+    address: Address,
+    request: IncomingMessage,
+    response: ServerResponse,
+    meter: RouteMeter,
+    startedMs: number,
+    body: boolean,
+  ): Promise<void> {
+    try {
+      const held = await this.#context.replica.heal(address)
+      if (held === 'corrupt') throw unreadable()
+      this.#answerRead(held, request, response, meter, startedMs, body)
+    } catch (error) {
+      answerFailure(this.#context, request, response, error)
+      meter.answered(response.statusCode, startedMs)
+    }
+  }
+
+  #answerRead(
+    held: Entry | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+    meter: RouteMeter,
+    startedMs: number,
+    body: boolean,
+  ): void {
+    const { clock, loaded } = this.#context
     const servedBy = loaded.config.name
     if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
       meter.answered(sendProblem(response, absent(held, servedBy), traceIdOf(request)), startedMs)
