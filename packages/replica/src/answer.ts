@@ -27,6 +27,7 @@ import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
+import type { RollbackWatch } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
@@ -99,6 +100,7 @@ export interface AnswerContext {
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   /** Takes over a higher frontier (frontier.md R11). */
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  readonly rollback: RollbackWatch
   /** Drops what the frontier makes absent, to the last row. */
   readonly sweep: () => Promise<void>
 }
@@ -121,6 +123,7 @@ export function answerers(context: AnswerContext): Answerers {
         throw new RefusalError('cloned', 'another process goes by the id of this node')
       await context.learn(question, from)
       await promiseAtLeast(question.wanted, context)
+      if (question.partitions.length > 0) context.rollback.published()
       return publicationFor(state(), question.partitions)
     },
     rumors: async ({ entries, hops }, from) => {

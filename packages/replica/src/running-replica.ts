@@ -503,6 +503,7 @@ export class RunningReplica implements Replica {
       timers: this.#options.timers,
       publishTo: member.publishTo,
       learnFrontier: member.learnFrontier,
+      checkClaims: member.checkClaims,
       isStopping: () => this.#stopping,
     }
   }
