@@ -1,19 +1,14 @@
 import {
   compareHlc,
   RefusalError,
-  standingOf,
   type Answer,
   type Clock,
-  type ClusterId,
   type Hlc,
-  type Identity,
   type Measures,
   type Question,
   type QuestionName,
-  type Refusal,
   type ReplicaId,
   type ReplicaReport,
-  type Roster,
   type RunId,
   type Store,
   type Timers,
@@ -32,26 +27,6 @@ import type { RumorMonger } from './rumor-monger.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
 
-/** Who asks whom, as the frame says. */
-export interface QuestionHeader {
-  readonly cluster: ClusterId | ''
-  readonly from: ReplicaId | ''
-  readonly to: ReplicaId | ''
-  readonly name: QuestionName
-}
-
-/** What a stranger may ask. */
-const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
-/** What a joiner answers: it takes data from its sponsor alone, by asking (frontier.md R13). */
-const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
-  'hello',
-  'publish',
-  'time',
-  'probe',
-  'indirect-probe',
-  'gossip',
-  'push-pull',
-])
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
 const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
   'vector-hash',
@@ -63,19 +38,6 @@ const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
 const SWAPS_MAX = 2
-
-/** Whether a question may be answered at all, from its header alone (R3, R14; faults.md F28). */
-export function judge(header: QuestionHeader, identity: Identity | undefined, roster: Roster): Refusal | undefined {
-  const { cluster, from, to, name } = header
-  const isStrangerToo = FOR_STRANGERS.has(name)
-  if (identity === undefined) return isStrangerToo ? undefined : 'not-founded'
-  if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'
-  if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'
-  if (from !== '' && standingOf(roster, from) === 'evicted') return 'evicted'
-  if (isStrangerToo) return undefined
-  if (standingOf(roster, from) !== 'member') return 'not-introduced'
-  return identity.stage === 'joining' && !FOR_JOINERS.has(name) ? 'not-bootstrapped' : undefined
-}
 
 export interface AnswerContext {
   readonly state: () => ReplicaState
