@@ -93,7 +93,8 @@ function withScheme(endpoint: string): string {
 
 async function open(call: Call, endpoints: readonly string[], discover: boolean): Promise<Grapevine> {
   const timeoutMs = call.flags.duration('timeout')
-  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover })
+  // One command is no session, and the nodes do not keep receipts of writes yet.
+  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover, session: false, writeIds: false })
 }
 
 async function tokenOf({ flags, shell }: Call): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 import {
+  encodeKeySegment,
   MEDIA_TYPES,
   type AntiEntropyRequest,
   type ClusterBody,
@@ -13,10 +14,9 @@ import {
   type PauseRequest,
   type RoutingBody,
 } from '@grapevine/contract'
-import { pathOf } from './bucket.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import { GrapevineError } from './grapevine-error.ts'
-import type { Key } from './key.ts'
+import { bytesOfKey, type Key } from './key.ts'
 
 export interface DiffOptions extends CallOptions {
   readonly cursor?: string | undefined
@@ -59,10 +59,10 @@ export class Admin {
 
   /** One key on every replica, side by side. */
   inspect(bucket: string, key: Key, options: CallOptions = {}): Promise<InspectBody> {
-    return this.#connection.requestJson(pathOf(bucket, key, undefined, '/v1/admin/keys'), {
-      ...options,
-      asksOthers: true,
-    })
+    const { segment, base64url } = encodeKeySegment(bytesOfKey(key))
+    const query = queryText({ key_encoding: base64url ? 'base64url' : undefined })
+    const path = `/v1/admin/keys/${bucket}/${segment}${query}`
+    return this.#connection.requestJson(path, { ...options, asksOthers: true })
   }
 
   /** One exchange of the answering node, now. Doing it twice does no harm. */

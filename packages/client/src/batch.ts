@@ -1,21 +1,19 @@
 import {
   BATCH_BYTES_MAX,
   BATCH_OPS_MAX,
-  decodeBase64,
-  encodeBase64,
-  keyFieldsOf,
+  HEADERS,
   type Acks,
-  type BatchBody,
-  type BatchOp,
   type BatchRequest,
   type BatchResult,
   type WriteConcern,
 } from '@grapevine/contract'
-import { checkTtl } from './bucket.ts'
+import { checkContentType, checkId, checkTtl } from './arguments.ts'
 import type { CallOptions, Connection } from './connection.ts'
-import { errorOfProblem, GrapevineError } from './grapevine-error.ts'
-import { bytesOfKey, checkBucket, type Key } from './key.ts'
+import { GrapevineError, withOutcome } from './grapevine-error.ts'
+import { checkBucket, fieldsOfKey, type Key } from './key.ts'
 import { nodeTimeout } from './node-timeout.ts'
+import { resultOfBatch, type Operation, type OperationResult } from './operation.ts'
+import type { SessionTokens } from './session-tokens.ts'
 
 export interface BatchOptions extends CallOptions {
   /** Of every write in it. */
@@ -30,6 +28,8 @@ interface Where {
 interface Condition {
   readonly ifMatch?: string | undefined
   readonly ifAbsent?: boolean | undefined
+  /** Idempotency key, instead of one of the client's making. */
+  readonly id?: string | undefined
 }
 
 export type BatchOperation =
@@ -38,6 +38,7 @@ export type BatchOperation =
         readonly op: 'put'
         readonly value: Uint8Array
         readonly contentType?: string | undefined
+        /** A duration as `30s`, or milliseconds. */
         readonly ttl?: string | number | undefined
       })
   | (Where & Condition & { readonly op: 'delete' })
@@ -61,22 +62,65 @@ export async function sendBatch(
   operations: readonly BatchOperation[],
   options: BatchOptions,
   connection: Connection,
+  session: SessionTokens | undefined,
 ): Promise<BatchOutcome[]> {
   const outcomes: BatchOutcome[] = []
-  for (const ops of splitBatch(operations.map(wireOpOf))) outcomes.push(...(await sendOne(ops, options, connection)))
+  const ops = operations.map((operation) => operationOf(operation, connection))
+  for (const part of splitBatch(ops)) {
+    const results = await sendOperations(part, options, connection, session).catch((error: unknown) => {
+      if (error instanceof GrapevineError) return part.map((op) => errorFor(op, error))
+      throw error
+    })
+    outcomes.push(...results.map(outcomeOf))
+  }
   return outcomes
+}
+
+/**
+ * One request for operations that fit one. The results are in their order, and of those that failed errors.
+ * @throws {GrapevineError} when there is no answer for any of them.
+ */
+export async function sendOperations(
+  ops: readonly Operation[],
+  { w, timeoutMs = Number.NaN, signal }: BatchOptions,
+  connection: Connection,
+  session: SessionTokens | undefined,
+): Promise<(OperationResult | GrapevineError)[]> {
+  const { batchFormat } = connection
+  const ms = Number.isNaN(timeoutMs) ? connection.timeoutMs : timeoutMs
+  const request: BatchRequest<Uint8Array> = { ops, ...(w !== undefined && { w }), timeout: nodeTimeout(ms) }
+  const safe = ops.every((op) => op.op === 'get')
+  const answer = await connection.request('/v1/batch', {
+    method: 'POST',
+    headers: { 'content-type': batchFormat.mediaType, accept: batchFormat.mediaType },
+    body: batchFormat.encode(request),
+    safe,
+    idempotent: ops.every((op) => op.op === 'get' || op.id !== undefined),
+    asksOthers: w !== undefined && w !== 1,
+    timeoutMs: ms,
+    signal,
+    session,
+  })
+  const servedBy = answer.headers.get(HEADERS.servedBy) ?? undefined
+  const results = readResults(() => batchFormat.decode(answer.body).results, ops.length, safe)
+  return results.map((result) => resultOfBatch(result, servedBy))
+}
+
+/** What a failure of the whole request means for one operation in it. */
+export function errorFor(op: Operation, error: GrapevineError): GrapevineError {
+  return op.op === 'get' ? withOutcome(error, undefined) : error
 }
 
 /** In order, so that each part fits one request. An operation too large for any stands alone, and is refused there. */
 export function splitBatch(
-  ops: readonly BatchOp[],
+  ops: readonly Operation[],
   opsMax: number = BATCH_OPS_MAX,
   bytesMax: number = BATCH_BYTES_MAX,
-): BatchOp[][] {
-  const parts: BatchOp[][] = []
+): Operation[][] {
+  const parts: Operation[][] = []
   let bytes = Infinity
   for (const op of ops) {
-    const size = sizeOf(op)
+    const size = bytesOfOperation(op)
     const part = parts.at(-1)
     if (part === undefined || part.length >= opsMax || bytes + size > bytesMax) {
       parts.push([op])
@@ -90,65 +134,65 @@ export function splitBatch(
 }
 
 /** `{"ops":[],"w":"quorum","timeout":"…"}` */
-const ENVELOPE_BYTES = 100
-/** Names and signs of the fields beside their content. */
-const OP_BYTES = 160
+export const ENVELOPE_BYTES = 100
+/** Names and signs of the fields beside their content, and an idempotency key of ours. */
+const OP_BYTES = 220
 
-/** Not less than the JSON's bytes: a character of a key is at most six of them, when it is escaped. */
-function sizeOf(op: BatchOp): number {
-  const value = op.op === 'put' ? op.value.length + (op.contentType?.length ?? 0) : 0
-  return OP_BYTES + op.bucket.length + 6 * op.key.length + value
+/**
+ * Not less than it takes in either form: in JSON a value grows by a third, and a character of a key is at most six of
+ * its bytes, when it is escaped.
+ */
+export function bytesOfOperation(op: Operation): number {
+  const value = op.op === 'put' ? Math.ceil(op.value.length / 3) * 4 + (op.contentType?.length ?? 0) : 0
+  const condition = op.op === 'get' ? 0 : (op.id?.length ?? 0) + (op.ifMatch?.length ?? 0)
+  return OP_BYTES + op.bucket.length + 6 * op.key.length + value + condition
 }
 
-async function sendOne(
-  ops: readonly BatchOp[],
-  { w, timeoutMs, signal }: BatchOptions,
-  connection: Connection,
-): Promise<BatchOutcome[]> {
-  const ms = timeoutMs ?? connection.timeoutMs
-  const request: BatchRequest = { ops, ...(w !== undefined && { w }), timeout: nodeTimeout(ms) }
-  const safe = ops.every((op) => op.op === 'get')
+function readResults(
+  read: () => readonly BatchResult<Uint8Array>[],
+  count: number,
+  safe: boolean,
+): readonly BatchResult<Uint8Array>[] {
+  let message = `The answer to a batch of ${count} operations cannot be read.`
   try {
-    const { results } = await connection.requestJson<BatchBody>('/v1/batch', { json: request, safe, timeoutMs, signal })
-    if (results.length === ops.length) return results.map(outcomeOf)
-    throw new GrapevineError({
-      code: 'bad_answer',
-      message: `${ops.length} operations were answered by ${results.length} results.`,
-      outcome: 'unknown',
-    })
-  } catch (error) {
-    if (!(error instanceof GrapevineError)) throw error
-    return ops.map(() => ({ ...NOTHING, error }))
+    const results = read()
+    if (results.length === count) return results
+    message = `${count} operations were answered by ${results.length} results.`
+  } catch (cause) {
+    throw badAnswer(message, safe, cause)
   }
+  throw badAnswer(message, safe, undefined)
 }
 
-const NOTHING = { etag: undefined, acks: undefined, value: undefined, contentType: undefined }
-
-function outcomeOf({ etag, acks, value, contentType, problem, status }: BatchResult): BatchOutcome {
-  if (problem !== undefined) return { ...NOTHING, error: errorOfProblem(problem) }
-  if (status >= 400)
-    return { ...NOTHING, error: new GrapevineError({ code: 'bad_answer', status, message: `Status ${status}.` }) }
-  return {
-    etag,
-    acks,
-    value: value === undefined ? undefined : decodeBase64(value),
-    contentType,
-    error: undefined,
-  }
+function badAnswer(message: string, safe: boolean, cause: unknown): GrapevineError {
+  return new GrapevineError({ code: 'bad_answer', message, outcome: safe ? undefined : 'unknown', cause })
 }
 
-function wireOpOf(operation: BatchOperation): BatchOp {
-  const where = { bucket: checkBucket(operation.bucket), ...keyFieldsOf(bytesOfKey(operation.key)) }
+function outcomeOf(result: OperationResult | GrapevineError): BatchOutcome {
+  if (result instanceof GrapevineError)
+    return { etag: undefined, acks: undefined, value: undefined, contentType: undefined, error: result }
+  const { etag, acks, value, contentType } = result
+  return { etag, acks, value, contentType, error: undefined }
+}
+
+function operationOf(operation: BatchOperation, connection: Connection): Operation {
+  const where = { bucket: checkBucket(operation.bucket), ...fieldsOfKey(operation.key) }
   if (operation.op === 'get') return { op: 'get', ...where }
   const { ifMatch, ifAbsent } = operation
-  const condition = { ...(ifMatch !== undefined && { ifMatch }), ...(ifAbsent === true && { ifAbsent }) }
+  const id = operation.id === undefined ? connection.nextWriteId() : checkId(operation.id)
+  const condition = {
+    ...(id !== undefined && { id }),
+    ...(ifMatch !== undefined && { ifMatch }),
+    ...(ifAbsent === true && { ifAbsent }),
+  }
   if (operation.op === 'delete') return { op: 'delete', ...where, ...condition }
   const { value, contentType, ttl } = operation
   return {
     op: 'put',
     ...where,
-    value: encodeBase64(value),
-    ...(contentType !== undefined && { contentType }),
+    // A copy: the caller may use its buffer again while parts of the batch wait for others.
+    value: value.slice(),
+    ...(contentType !== undefined && { contentType: checkContentType(contentType) }),
     ...(ttl !== undefined && { ttl: checkTtl(ttl) }),
     ...condition,
   }

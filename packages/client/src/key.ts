@@ -1,31 +1,42 @@
-import { decodeUtf8, encodeUtf8, isBucketName, KEY_BYTES_MAX } from '@grapevine/contract'
+import { isBucketName, KEY_BYTES_MAX, keyFieldsOf, type KeyFields } from '@grapevine/contract'
+import { decodeText, encodeText } from './bytes.ts'
 import { GrapevineError } from './grapevine-error.ts'
 
-/** Text stands for its UTF-8 bytes, so `'é'` and `new TextEncoder().encode('é')` are one key. Nothing is normalised. */
+/**
+ * Text stands for its UTF-8 bytes, so `'é'` and `new TextEncoder().encode('é')` are one key. Nothing is normalised.
+ * A lone surrogate, which has no UTF-8, stands for the three bytes that the scheme of UTF-8 gives its number (WTF-8), so
+ * that every text is a key and no two texts are the same one.
+ */
 export type Key = string | Uint8Array
+
+/** Whatever is no longer than this in UTF-16 is within the limit in UTF-8. */
+const SHORT_CHARS = Math.floor(KEY_BYTES_MAX / 3)
 
 /**
  * The bytes of a key.
- * @throws {GrapevineError} `bad_key`, before anything is sent: for a key that is empty or longer than 1024 bytes,
- * and for text with a lone surrogate, which has no bytes. Give such a key as bytes of your own choosing.
+ * @throws {GrapevineError} `bad_key`, before anything is sent: for a key that is empty or longer than 1024 bytes.
  */
 export function bytesOfKey(key: Key): Uint8Array {
-  const bytes = boundBytes(key, 'The key')
+  const bytes = bytesOfBound(key)
   if (bytes.length === 0) throw badKey('The key is empty: it needs at least one byte.')
   if (bytes.length > KEY_BYTES_MAX) throw badKey(`The key has ${bytes.length} bytes; ${KEY_BYTES_MAX} is the most.`)
   return bytes
 }
 
-/** A prefix or the end of a range, which may be empty. */
-export function boundBytes(bound: Key, what: string): Uint8Array {
-  const bytes = typeof bound === 'string' ? encodeUtf8(bound) : bound
-  if (bytes === undefined) throw badKey(`${what} holds a lone surrogate, which has no UTF-8: give bytes instead.`)
-  return bytes
+/** A prefix or an end of a range, which may be empty. */
+export function bytesOfBound(bound: Key): Uint8Array {
+  return typeof bound === 'string' ? (encodeText(bound) ?? encodeWtf8(bound)) : bound
 }
 
-/** Text where the bytes are UTF-8, which gives the same key back; otherwise the bytes. */
+/** As it stands in JSON. */
+export function fieldsOfKey(key: Key): KeyFields {
+  if (typeof key === 'string' && key.length > 0 && key.length <= SHORT_CHARS && key.isWellFormed()) return { key }
+  return keyFieldsOf(bytesOfKey(key))
+}
+
+/** Text where the bytes are those of a text, which gives the same key back; otherwise the bytes. */
 export function keyOfBytes(bytes: Uint8Array): Key {
-  return decodeUtf8(bytes) ?? bytes
+  return decodeText(bytes) ?? decodeWtf8(bytes) ?? bytes
 }
 
 export function checkBucket(name: string): string {
@@ -36,4 +47,39 @@ export function checkBucket(name: string): string {
 
 function badKey(message: string): GrapevineError {
   return new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
+}
+
+/** A lone surrogate, as the only thing that its bytes can mean. */
+const LONE_SURROGATE = /\p{Surrogate}/gu
+
+function encodeWtf8(text: string): Uint8Array {
+  const bytes: number[] = []
+  let from = 0
+  for (const { 0: surrogate, index } of text.matchAll(LONE_SURROGATE)) {
+    const code = surrogate.charCodeAt(0)
+    bytes.push(...(encodeText(text.slice(from, index)) ?? []), 0xed, 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f))
+    from = index + 1
+  }
+  bytes.push(...(encodeText(text.slice(from)) ?? []))
+  return Uint8Array.from(bytes)
+}
+
+function decodeWtf8(bytes: Uint8Array): string | undefined {
+  let text = ''
+  let from = 0
+  for (let index = 0; index + 2 < bytes.length; index++) {
+    const [first = 0, second = 0, third = 0] = bytes.subarray(index, index + 3)
+    if (first !== 0xed || second < 0xa0 || second > 0xbf || third < 0x80 || third > 0xbf) continue
+    const before = decodeText(bytes.subarray(from, index))
+    if (before === undefined) return undefined
+    text += before + String.fromCharCode(0xd000 | ((second & 0x3f) << 6) | (third & 0x3f))
+    from = index + 3
+    index += 2
+  }
+  const rest = decodeText(bytes.subarray(from))
+  if (rest === undefined) return undefined
+  text += rest
+  // Two halves side by side would be one character in text, and so another key.
+  const again = encodeWtf8(text)
+  return again.length === bytes.length && again.every((byte, index) => byte === bytes[index]) ? text : undefined
 }

@@ -9,7 +9,9 @@ import {
 } from '@grapevine/contract'
 import { assert as assertProperty, asyncProperty, oneof, string, uint8Array } from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { jsonBatchFormat } from '../src/batch-format.ts'
 import { splitBatch } from '../src/batch.ts'
+import { bytesOfKey } from '../src/key.ts'
 import { FakeNode, json as sendJson, problem } from './fake-node.ts'
 
 let node: FakeNode
@@ -40,7 +42,7 @@ describe('a bucket', () => {
     const receipt = await grapevine
       .bucket('b')
       .put('a/b', { x: 1 }, { ttl: '30s', w: 'quorum', ifMatch: 'v0', timeoutMs: 1_000 })
-    expect(receipt).toEqual({ etag: 'v1', acks: { count: 2, of: 3 }, servedBy: 'n1' })
+    expect(receipt).toMatchObject({ etag: 'v1', acks: { count: 2, of: 3 }, servedBy: 'n1' })
     expect(node.seen).toMatchObject([
       {
         method: 'PUT',
@@ -85,17 +87,19 @@ describe('a bucket', () => {
     )
     await assertProperty(
       asyncProperty(key, async (anyKey: Key) => {
-        if (typeof anyKey === 'string' && !anyKey.isWellFormed()) return
         await grapevine.bucket('b').delete(anyKey)
-        expect(keySeen()).toEqual(typeof anyKey === 'string' ? encodeUtf8(anyKey) : anyKey)
+        expect(keySeen()).toEqual(bytesOfKey(anyKey))
       }),
     )
   })
 
-  it.each(['', 'x'.repeat(1025), 'a\ud800', new Uint8Array()])('refuses the key %j before it is sent', async (key) => {
-    await expect(grapevine.bucket('b').get(key)).rejects.toMatchObject({ code: 'bad_key' })
-    expect(node.seen).toHaveLength(0)
-  })
+  it.each(['', 'x'.repeat(1025), '\ud800'.repeat(342), new Uint8Array()])(
+    'refuses the key %j before it is sent',
+    async (key) => {
+      await expect(grapevine.bucket('b').get(key)).rejects.toMatchObject({ code: 'bad_key' })
+      expect(node.seen).toHaveLength(0)
+    },
+  )
 
   it('refuses what cannot be right', async () => {
     expect(() => grapevine.bucket('No')).toThrow(GrapevineError)
@@ -175,7 +179,15 @@ describe('a batch', () => {
     ])
     expect(JSON.parse(String(node.seen[0]?.body))).toEqual({
       ops: [
-        { op: 'put', bucket: 'b', key: '_w', keyEncoding: 'base64url', value: 'AQ==', ttl: '30s' },
+        {
+          op: 'put',
+          bucket: 'b',
+          key: '_w',
+          keyEncoding: 'base64url',
+          value: 'AQ==',
+          ttl: '30s',
+          id: expect.stringMatching(/^\w+-\w+$/),
+        },
         { op: 'get', bucket: 'b', key: 'k' },
         { op: 'get', bucket: 'b', key: 'l' },
       ],
@@ -204,11 +216,11 @@ describe('a batch', () => {
   })
 
   it('stays below 4 MiB for each request, whatever is in it', () => {
-    const value = 'x'.repeat(1_000_000)
+    const value = new Uint8Array(700_000)
     const ops = Array.from({ length: 10 }, () => ({ op: 'put' as const, bucket: 'b', key: '\0'.repeat(1024), value }))
     const parts = splitBatch(ops)
     expect(parts.flat()).toHaveLength(10)
-    for (const part of parts) expect(JSON.stringify({ ops: part }).length).toBeLessThan(4 * 1024 * 1024)
+    for (const part of parts) expect(jsonBatchFormat.encode({ ops: part }).length).toBeLessThan(4 * 1024 * 1024)
     expect(splitBatch([])).toEqual([])
   })
 })
