@@ -96,8 +96,8 @@ async function* pages(
 }
 
 /** A node that speaks JSON is taken at its word, but not at its silence: what is not there would end a list early. */
-function checkPage(page: Partial<ListBody>): ListBody {
-  const { items, cursor, complete = false } = page
+function checkPage(page: Partial<ListBody> | null): ListBody {
+  const { items, cursor, complete = false } = page ?? {}
   if (Array.isArray(items) && (cursor === null || typeof cursor === 'string')) return { items, cursor, complete }
   throw malformed('neither items nor a cursor')
 }

@@ -69,14 +69,14 @@ export class WriteReceipt implements Receipt {
       on,
       within: formatDuration(Math.max(1, withinMs)),
     }
-    const body: Partial<VisibilityBody> = await this.#connection.requestJson('/v1/visibility', {
+    const body: Partial<VisibilityBody> | null = await this.#connection.requestJson('/v1/visibility', {
       json,
       safe: true,
       asksOthers: true,
       timeoutMs: withinMs + MARGIN_MS,
       signal,
     })
-    if (Array.isArray(body.nodes)) return { holders: holdersOf(body.nodes) }
+    if (Array.isArray(body?.nodes)) return { holders: holdersOf(body.nodes) }
     throw new GrapevineError({ code: 'bad_answer', message: 'The answer does not say who holds the version.' })
   }
 }

@@ -92,7 +92,9 @@ async function* changes(
   let established = false
   let id = options.after
   let failures = 0
+  let failure: GrapevineError | undefined
   for (const tried = new Set<string>(); ;) {
+    if (!established && failure !== undefined && Date.now() >= startedMs + timeoutMs) throw failure
     const url = pool.next(Date.now(), tried)
     if (url === undefined) {
       await sleep(Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** failures) * (0.5 + Math.random() / 2), stopped)
@@ -115,9 +117,10 @@ async function* changes(
       const signal = AbortSignal.any([stopped, silence.signal])
       const verdict = judge(await connection.contact(url, request, { timeoutMs: attemptMs, signal }), request, url)
       if (verdict.kind === 'failed') {
-        if (!verdict.repeatable || (!established && Date.now() >= startedMs + timeoutMs)) throw verdict.error
-        pool.failed(url, Date.now(), Math.random())
+        if (!verdict.repeatable) throw verdict.error
+        failure = verdict.error
         failures += 1
+        pool.failed(url, Date.now(), Math.random())
         continue
       }
       const { stream, headers: answered } = verdict.answer
@@ -125,9 +128,8 @@ async function* changes(
         throw new GrapevineError({ code: 'bad_answer', message: `${url} does not answer with an event stream.` })
       established = true
       for await (const block of blocksOf(stream, silenceMs)) {
+        if (!heard) pool.succeeded(url)
         heard = true
-        tried.clear()
-        failures = 0
         id = block.id ?? id
         const change = changeOf(block, id, url)
         if (change !== undefined) yield change
@@ -139,9 +141,11 @@ async function* changes(
       const cause: unknown = stopped.reason
       throw new GrapevineError({ code: 'aborted', message: 'The watch was ended.', cause })
     }
-    // A node that ends the stream is going away. One that said nothing at all first is not well.
-    if (!heard) pool.failed(url, Date.now(), Math.random())
-    failures += 1
+    // Whoever ends the stream is going away or not well: others first. Who said nothing at all is no way forward.
+    pool.failed(url, Date.now(), Math.random())
+    failures = heard ? 0 : failures + 1
+    if (heard) tried.clear()
+    tried.add(url)
   }
 }
 
