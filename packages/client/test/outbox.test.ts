@@ -11,7 +11,7 @@ let outbox: Outbox
 let puts: string[]
 beforeEach(async () => {
   grapevine = memory()
-  outbox = await openOutbox(grapevine, { database: new MemoryLevel<string>() })
+  outbox = await openOutbox(grapevine, { database: new MemoryLevel() })
   puts = []
   void (async () => {
     for await (const change of grapevine.bucket('b').watch())
@@ -110,7 +110,7 @@ it('keeps nothing that is wrong in itself', async () => {
 it('lets a caller give up waiting, and tells of each state', async () => {
   const states: OutboxStatus['state'][] = []
   await using told = await openOutbox(grapevine, {
-    database: new MemoryLevel<string>(),
+    database: new MemoryLevel(),
     onStatus: ({ state }) => void states.push(state),
   })
   grapevine.faults.offline = true
