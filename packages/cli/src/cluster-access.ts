@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { connect, GrapevineError, type Grapevine } from '@grapevine/client'
+import { GrapevineError } from '@grapevine/client'
+import { connect, type Grapevine } from '@grapevine/client/admin'
 import { ENDPOINT_DEFAULT } from '@grapevine/contract'
 import type { Call, FlagSpec } from './command.ts'
 import { dataDirOf, readDevFile } from './dev/dev-file.ts'

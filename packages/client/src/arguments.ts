@@ -8,7 +8,7 @@ export function checkTtl(ttl: string | number): string {
   const text = typeof ttl === 'number' ? formatDuration(ttl) : ttl
   // Zero would be gone before it is there, and is more likely a mistake.
   if ((parseDuration(text) ?? 0) > 0 && (typeof ttl === 'string' || ttl > 0)) return text
-  throw badArgument(`${JSON.stringify(ttl)} is no time to live: write it as 30s, 15m, 12h or 7d, or in milliseconds.`)
+  throw badArgument(`${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d.`)
 }
 
 export function checkId(id: string): string {

@@ -177,14 +177,13 @@ export class Connection {
 
   /** Makes one token of many, when so many requests were answered at once that the header cannot hold them. */
   async #join(session: SessionTokens, { timeoutMs, signal }: CallOptions): Promise<void> {
-    const tokens = session.all
-    let joined: string | undefined
-    for (const part of partsOf([...tokens], TOKENS_PER_JOIN)) {
-      const json: SessionRequest = { tokens: joined === undefined ? part : [joined, ...part] }
-      const body: unknown = await this.requestJson('/v1/session', { json, safe: true, timeoutMs, signal })
-      joined = tokenOf(body)
+    const known = session.all
+    const tokens = [...known]
+    while (tokens.length > 1) {
+      const json: SessionRequest = { tokens: tokens.splice(0, TOKENS_PER_JOIN) }
+      tokens.unshift(tokenOf(await this.requestJson('/v1/session', { json, safe: true, timeoutMs, signal })))
     }
-    session.learn(tokens, joined ?? null)
+    session.learn(known, tokens.join())
   }
 
   /** In the background, beside the requests that are made anyway: an idle client asks nothing. */
@@ -204,23 +203,15 @@ export class Connection {
       { method: 'GET', path: '/v1/cluster/routing', headers, safe: true },
       { timeoutMs: ROUTING_TIMEOUT_MS, signal: this.#closing.signal },
     )
+    const routing = { etag, atMs: Date.now() }
+    this.#routing = routing
     // Without it we have the endpoints that we were given, so a failure here is nobody's concern.
-    const previous = this.#routing?.etag
-    this.#routing = { etag: previous, atMs: Date.now() }
     if (answer.kind !== 'answer' || answer.status !== 200) return
-    try {
-      this.pool.learn(routingOf(parseJson(answer)))
-      this.#routing.etag = answer.headers.get('etag') ?? undefined
-    } catch (error) {
-      if (!(error instanceof GrapevineError)) throw error
-    }
+    const table = routingOf(decodeText(answer.body) ?? '')
+    if (table === undefined) return
+    this.pool.learn(table)
+    routing.etag = answer.headers.get('etag') ?? undefined
   }
-}
-
-export function partsOf<Item>(items: readonly Item[], size: number): Item[][] {
-  const parts: Item[][] = []
-  for (let from = 0; from < items.length; from += size) parts.push(items.slice(from, from + size))
-  return parts
 }
 
 function tokenOf(body: unknown): string {
@@ -232,23 +223,17 @@ function parseJson(answer: Answer): unknown {
   try {
     return JSON.parse(decodeText(answer.body) ?? '')
   } catch (cause) {
-    const { status, headers } = answer
-    const served = headers.get(HEADERS.servedBy)
-    const message = `The answer${served ? ` of ${served}` : ''} is not JSON.`
-    throw new GrapevineError({ code: 'bad_answer', status, message, cause })
+    throw new GrapevineError({ code: 'bad_answer', status: answer.status, message: 'The answer is not JSON.', cause })
   }
 }
 
 /** The nodes with their URLs in our form. It is looked at closely, since we will go where it says. */
-function routingOf(body: unknown): RoutingBody {
-  if (!isRouting(body)) throw new GrapevineError({ code: 'bad_answer', message: 'This is no routing table.' })
-  return { ...body, nodes: body.nodes.map((node) => ({ ...node, url: node.url.replace(/\/+$/, '') })) }
-}
-
-function isRouting(body: unknown): body is RoutingBody {
-  if (typeof body !== 'object' || body === null || !('nodes' in body) || !Array.isArray(body.nodes)) return false
-  return body.nodes.every((node: unknown) => {
-    const url = typeof node === 'object' && node !== null && 'url' in node ? node.url : undefined
-    return typeof url === 'string' && /^https?:\/\/[^/]/.test(url)
-  })
+function routingOf(text: string): RoutingBody | undefined {
+  try {
+    const body: RoutingBody = JSON.parse(text)
+    if (!body.nodes.every(({ url }) => /^https?:\/\/[^/]/.test(url))) return undefined
+    return { ...body, nodes: body.nodes.map((node) => ({ ...node, url: node.url.replace(/\/+$/, '') })) }
+  } catch {
+    return undefined
+  }
 }

@@ -116,9 +116,15 @@ async function readBody(response: Response): Promise<Uint8Array> {
   if (length <= ANSWER_BYTES_MAX) return new Uint8Array(await response.arrayBuffer())
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of response.body) {
+  // By hand: not every browser iterates over a stream.
+  const reader = response.body.getReader()
+  for (let part = await reader.read(); part.value !== undefined; part = await reader.read()) {
+    const chunk = part.value
     bytes += chunk.length
-    if (bytes > ANSWER_BYTES_MAX) throw new Error(`The answer is larger than ${ANSWER_BYTES_MAX} bytes.`)
+    if (bytes > ANSWER_BYTES_MAX) {
+      void reader.cancel()
+      throw new Error(`The answer is larger than ${ANSWER_BYTES_MAX} bytes.`)
+    }
     chunks.push(chunk)
   }
   return joined(chunks, bytes)

@@ -1,5 +1,5 @@
 import { BATCH_BYTES_MAX, BATCH_OPS_MAX, type Consistency, type WriteConcern } from '@grapevine/contract'
-import { bytesOfOperation, ENVELOPE_BYTES, errorFor, sendOperations } from './batch.ts'
+import { bytesOfOperation, ENVELOPE_BYTES, errorFor, sendOperations } from './send-operations.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import { GrapevineError, withOutcome } from './grapevine-error.ts'
 import { resultOfAnswer, singleRequest, type Manner, type Operation, type OperationResult } from './operation.ts'
@@ -60,10 +60,13 @@ export class Dispatcher {
   readonly #session: SessionTokens | undefined
   readonly #lanes = new Map<string, Lane>()
   readonly #plain: Lane
+  readonly #asFits: boolean
 
-  constructor(connection: Connection, session: SessionTokens | undefined) {
+  /** `together`: always as batches, and each operation that fails is the caller's to try again. */
+  constructor(connection: Connection, session: SessionTokens | undefined, how: 'as-fits' | 'together' = 'as-fits') {
     this.#connection = connection
     this.#session = session
+    this.#asFits = how === 'as-fits'
     this.#plain = newLane('', {}, connection.timeoutMs)
   }
 
@@ -110,7 +113,7 @@ export class Dispatcher {
 
   #flush(lane: Lane): void {
     while (lane.inFlight < inFlightMax(lane)) {
-      const calls = takeBatch(lane)
+      const calls = takeBatch(lane, this.#asFits ? COMPANY_BYTES_MAX : Infinity)
       if (calls.length === 0) break
       lane.inFlight += 1
       void this.#carry(calls, lane).then(() => {
@@ -135,7 +138,7 @@ export class Dispatcher {
     const options = { timeoutMs, signal: controller.signal }
     try {
       const [only] = calls
-      if (only !== undefined && calls.length === 1) {
+      if (only !== undefined && calls.length === 1 && this.#asFits) {
         const { path, init } = singleRequest(only.operation, lane, timeoutMs)
         const answer = await this.#connection.request(path, { ...init, ...options, session: this.#session })
         settle(only, resultOfAnswer(answer))
@@ -159,7 +162,7 @@ export class Dispatcher {
   /** The problem of one operation in a batch, which the request as a whole did not try again. */
   #failed(call: Call, error: GrapevineError, lane: Lane): void {
     const waitMs = AGAIN_MS_MIN * 2 ** call.attempts * (0.5 + Math.random() / 2)
-    const mayAgain = error.retryable && error.outcome !== 'unknown' && call.attempts < ATTEMPTS_MAX
+    const mayAgain = this.#asFits && error.retryable && error.outcome !== 'unknown' && call.attempts < ATTEMPTS_MAX
     if (!mayAgain || call.settled || Date.now() + waitMs >= call.deadlineMs || !this.#connection.budget.take())
       return settle(call, error)
     call.carrier = undefined
@@ -180,7 +183,7 @@ function inFlightMax({ consistency }: Lane): number {
 }
 
 /** From the front of the queue as many as fit one request; those that are settled or late go on the way. */
-function takeBatch(lane: Lane): Call[] {
+function takeBatch(lane: Lane, companyBytesMax: number): Call[] {
   const { queue } = lane
   const opsMax = lane.consistency === undefined ? BATCH_OPS_MAX : 1
   const batch: Call[] = []
@@ -190,7 +193,7 @@ function takeBatch(lane: Lane): Call[] {
   for (const call of queue) {
     if (!call.settled && call.deadlineMs <= nowMs) settle(call, tooLate(call))
     if (!call.settled) {
-      const alone = call.bytes > COMPANY_BYTES_MAX
+      const alone = call.bytes > companyBytesMax
       if (batch.length >= opsMax || (batch.length > 0 && (alone || bytes + call.bytes > BATCH_BYTES_MAX))) break
       batch.push(call)
       bytes += call.bytes

@@ -14,7 +14,6 @@ const LINE_CHARS_MAX = 256 * 1024
  */
 export class EventStreamParser {
   #rest = ''
-  #afterCarriageReturn = false
   #id: string | undefined
   #event = ''
   #data: string | undefined
@@ -22,10 +21,8 @@ export class EventStreamParser {
   /** @throws {RangeError} for a line without end. */
   push(text: string): StreamBlock[] {
     const blocks: StreamBlock[] = []
-    // A CR at the end of one piece and a LF at the beginning of the next are one line break.
-    const fresh = this.#afterCarriageReturn && text.startsWith('\n') ? text.slice(1) : text
-    if (text !== '') this.#afterCarriageReturn = text.endsWith('\r')
-    const lines = (this.#rest + fresh).split(/\r\n|\n|\r/)
+    // A CR at the very end may be half of a CR LF, so it waits for what comes next.
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?=[^])/)
     this.#rest = lines.pop() ?? ''
     if (this.#rest.length > LINE_CHARS_MAX) throw new RangeError('A line of the event stream has no end.')
     for (const line of lines) {

@@ -81,18 +81,13 @@ export function holdersOf(nodes: VisibilityProblem['nodes']): Holder[] {
 /** The same error with another outcome: what one attempt knows is not what the call knows. */
 export function withOutcome(error: GrapevineError, outcome: FailedOutcome | undefined): GrapevineError {
   if (error.outcome === outcome) return error
-  const { code, message, status, retryable, traceId, acks, holders, cause } = error
-  const doubt =
-    error.outcome === 'not-applied' && outcome === 'unknown' ? ' An earlier attempt may have been applied.' : ''
+  const doubt = error.outcome === 'not-applied' && outcome === 'unknown'
   return new GrapevineError({
-    code,
-    message: message + doubt,
-    status,
+    // oxlint-disable-next-line typescript/no-misused-spread -- Its fields are what is wanted of it.
+    ...error,
+    message: error.message + (doubt ? ' An earlier attempt may have been applied.' : ''),
     outcome,
-    retryable: retryable && outcome !== 'unknown',
-    traceId,
-    acks,
-    holders,
-    cause,
+    retryable: error.retryable && outcome !== 'unknown',
+    cause: error.cause,
   })
 }

@@ -1,4 +1,3 @@
-import { Admin } from './admin.ts'
 import { sendBatch, type BatchOperation, type BatchOptions, type BatchOutcome } from './batch.ts'
 import { Bucket, type BucketContext } from './bucket.ts'
 import { bytesCodec, jsonCodec, textCodec, type Codec, type CodecName } from './codec.ts'
@@ -38,7 +37,6 @@ export interface Grapevine extends Session, AsyncDisposable {
    * @throws {GrapevineError} `bad_argument` for a text that is no exported token.
    */
   session(saved?: string): Session
-  readonly admin: Admin
   /** Any request of the HTTP interface, with the same failover. Answers of 400 and above are thrown. */
   request(path: string, init?: RequestOptions): Promise<Answer>
   /** Calls that are under way fail with `aborted`, later ones with `closed`. */
@@ -88,8 +86,7 @@ class ConnectedSession implements Session {
   }
 
   batch(operations: readonly BatchOperation[], options: BatchOptions = {}): Promise<BatchOutcome[]> {
-    const { connection, session } = this.#context
-    return sendBatch(operations, options, connection, session)
+    return sendBatch(operations, options, this.#context)
   }
 
   get sessionToken(): string | undefined {
@@ -98,13 +95,11 @@ class ConnectedSession implements Session {
 }
 
 class ConnectedGrapevine extends ConnectedSession implements Grapevine {
-  readonly admin: Admin
   readonly #connection: Connection
 
   constructor(connection: Connection, session: SessionTokens | undefined) {
     super(connection, session)
     this.#connection = connection
-    this.admin = new Admin(connection)
   }
 
   session(saved?: string): Session {

@@ -1,5 +1,4 @@
 export type { Acks, Consistency, FailedOutcome, WatchVia, WriteConcern } from '@grapevine/contract'
-export type { Admin, DiffOptions } from './admin.ts'
 export type { BatchOperation, BatchOptions, BatchOutcome } from './batch.ts'
 export type { Bucket, Entry, PutOptions, ReadOptions, UpdateOptions, WriteOptions } from './bucket.ts'
 export { json, type Codec, type CodecName } from './codec.ts'

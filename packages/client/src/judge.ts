@@ -1,4 +1,4 @@
-import { isProblemCode, type FailedOutcome, type Problem } from '@grapevine/contract'
+import type { FailedOutcome, Problem } from '@grapevine/contract'
 import { decodeText } from './bytes.ts'
 import type { Answer, NoAnswer, OutgoingRequest } from './contact.ts'
 import { errorOfProblem, GrapevineError, withOutcome } from './grapevine-error.ts'
@@ -67,8 +67,6 @@ export function errorOfAnswer(answer: Answer, request: OutgoingRequest, url: str
   const problem = parseProblem(answer)
   if (problem !== undefined) return withOutcome(errorOfProblem(problem), request.safe ? undefined : outcomeOf(problem))
   const { status } = answer
-  if (request.method === 'HEAD' && status === 404)
-    return new GrapevineError({ code: 'not_found', status, message: 'not found' })
   return new GrapevineError({
     code: 'bad_answer',
     status,
@@ -91,11 +89,11 @@ function parseProblem({ body }: Answer): Problem | undefined {
   }
 }
 
-/** As much as is looked at. */
+/** As much as is looked at. A code that we do not know is one of a newer node. */
 function isProblem(body: unknown): body is Problem {
   if (typeof body !== 'object' || body === null) return false
   const { code, status, detail }: Partial<Record<keyof Problem, unknown>> = body
-  return isProblemCode(code) && typeof status === 'number' && typeof detail === 'string'
+  return typeof code === 'string' && typeof status === 'number' && typeof detail === 'string'
 }
 
 function isUnwell({ code, status }: GrapevineError): boolean {

@@ -1,4 +1,4 @@
-import { isBucketName, KEY_BYTES_MAX, keyFieldsOf, type KeyFields } from '@grapevine/contract'
+import { decodeWtf8, encodeWtf8, isBucketName, KEY_BYTES_MAX, keyFieldsOf, type KeyFields } from '@grapevine/contract'
 import { decodeText, encodeText } from './bytes.ts'
 import { GrapevineError } from './grapevine-error.ts'
 
@@ -41,45 +41,10 @@ export function keyOfBytes(bytes: Uint8Array): Key {
 
 export function checkBucket(name: string): string {
   if (isBucketName(name)) return name
-  const message = `${JSON.stringify(name)} is no bucket name: 1 to 63 of a-z, 0-9, '.', '_', '-', not beginning with a sign.`
+  const message = `${JSON.stringify(name)} is no bucket name: 1 to 63 of a-z 0-9 . _ -, not a sign first.`
   throw new GrapevineError({ code: 'bad_bucket', message, outcome: 'not-applied' })
 }
 
 function badKey(message: string): GrapevineError {
   return new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
-}
-
-/** A lone surrogate, as the only thing that its bytes can mean. */
-const LONE_SURROGATE = /\p{Surrogate}/gu
-
-function encodeWtf8(text: string): Uint8Array {
-  const bytes: number[] = []
-  let from = 0
-  for (const { 0: surrogate, index } of text.matchAll(LONE_SURROGATE)) {
-    const code = surrogate.charCodeAt(0)
-    bytes.push(...(encodeText(text.slice(from, index)) ?? []), 0xed, 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f))
-    from = index + 1
-  }
-  bytes.push(...(encodeText(text.slice(from)) ?? []))
-  return Uint8Array.from(bytes)
-}
-
-function decodeWtf8(bytes: Uint8Array): string | undefined {
-  let text = ''
-  let from = 0
-  for (let index = 0; index + 2 < bytes.length; index++) {
-    const [first = 0, second = 0, third = 0] = bytes.subarray(index, index + 3)
-    if (first !== 0xed || second < 0xa0 || second > 0xbf || third < 0x80 || third > 0xbf) continue
-    const before = decodeText(bytes.subarray(from, index))
-    if (before === undefined) return undefined
-    text += before + String.fromCharCode(0xd000 | ((second & 0x3f) << 6) | (third & 0x3f))
-    from = index + 3
-    index += 2
-  }
-  const rest = decodeText(bytes.subarray(from))
-  if (rest === undefined) return undefined
-  text += rest
-  // Two halves side by side would be one character in text, and so another key.
-  const again = encodeWtf8(text)
-  return again.length === bytes.length && again.every((byte, index) => byte === bytes[index]) ? text : undefined
 }

@@ -41,27 +41,28 @@ export function singleRequest(
   timeoutMs: number,
 ): { readonly path: string; readonly init: InnerRequest } {
   const { segment, base64url } = encodeKeySegment(bytesOfKeyFields(operation) ?? new Uint8Array())
-  const path = (query: string): string => {
-    const text = base64url ? `${query}&key_encoding=base64url` : query
-    return `/v1/kv/${operation.bucket}/${segment}${text === '' ? '' : `?${text.replace(/^&/, '')}`}`
-  }
+  const path = (...query: string[]): string =>
+    `/v1/kv/${operation.bucket}/${segment}?${[...query, ...(base64url ? ['key_encoding=base64url'] : [])].join('&')}`.replace(
+      /\?$/,
+      '',
+    )
   if (operation.op === 'get') {
-    const query = consistency === undefined ? '' : `consistency=${consistency}&timeout=${nodeTimeout(timeoutMs)}`
-    return { path: path(query), init: { method: 'GET', safe: true, asksOthers: asksOthers(consistency) } }
+    const query = consistency === undefined ? [] : [`consistency=${consistency}`, `timeout=${nodeTimeout(timeoutMs)}`]
+    return { path: path(...query), init: { method: 'GET', safe: true, asksOthers: asksOthers(consistency) } }
   }
   const { ifMatch, ifAbsent, id } = operation
   const headers: Record<string, string> = {}
   if (ifMatch !== undefined) headers['if-match'] = quoteEtag(ifMatch)
   if (ifAbsent === true) headers['if-none-match'] = '*'
   if (id !== undefined) headers[HEADERS.idempotencyKey] = id
-  let query = `timeout=${nodeTimeout(timeoutMs)}`
-  if (w !== undefined) query += `&w=${w}`
+  const query = [`timeout=${nodeTimeout(timeoutMs)}`]
+  if (w !== undefined) query.push(`w=${w}`)
   const common = { headers, safe: false, idempotent: id !== undefined, asksOthers: w !== undefined && w !== 1 }
-  if (operation.op === 'delete') return { path: path(query), init: { ...common, method: 'DELETE' } }
+  if (operation.op === 'delete') return { path: path(...query), init: { ...common, method: 'DELETE' } }
   const { value, contentType, ttl } = operation
-  if (ttl !== undefined) query += `&ttl=${ttl}`
+  if (ttl !== undefined) query.push(`ttl=${ttl}`)
   if (contentType !== undefined) headers['content-type'] = contentType
-  return { path: path(query), init: { ...common, method: 'PUT', body: value } }
+  return { path: path(...query), init: { ...common, method: 'PUT', body: value } }
 }
 
 export function resultOfAnswer({ headers, body }: Answer): OperationResult {
@@ -76,14 +77,17 @@ export function resultOfAnswer({ headers, body }: Answer): OperationResult {
   }
 }
 
-/** Of an operation in a batch that failed this is the error, with the outcome that its problem tells. */
+/**
+ * Of an operation in a batch that failed this is the error, with the outcome that its problem tells.
+ * @throws {TypeError} for what is no result.
+ */
 export function resultOfBatch(
   result: BatchResult<Uint8Array>,
   servedBy: string | undefined,
 ): OperationResult | GrapevineError {
   const { status, etag = '', acks, value, contentType, expiresAt, lastModified, problem } = result
   if (problem !== undefined) return errorOfProblem(problem)
-  if (status >= 300) return new GrapevineError({ code: 'bad_answer', status, message: `Status ${status}.` })
+  if (!(status >= 200 && status < 300)) throw new TypeError('This is no result of an operation.')
   return {
     etag,
     acks,

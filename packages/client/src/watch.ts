@@ -4,7 +4,6 @@ import {
   HEADERS,
   MEDIA_TYPES,
   WATCH_HEARTBEAT_MS,
-  type KeyFields,
   type WatchData,
   type WatchVia,
 } from '@grapevine/contract'
@@ -185,27 +184,12 @@ function changeOf({ event, data }: StreamBlock, id: string | undefined, url: str
   if (event === 'resync') return { type: 'resync', id }
   if (event !== 'put' && event !== 'delete' && event !== 'expire') return undefined
   try {
-    const { key, etag, origin, via, lagMs } = watchDataOf(data)
-    return { type: event, key: keyOfBytes(bytesOf(key)), etag, origin, via, lagMs, id }
+    const fields: WatchData = JSON.parse(data)
+    const { etag, origin, via, lagMs } = fields
+    const bytes = bytesOfKeyFields(fields)
+    if (bytes === undefined || typeof etag !== 'string') throw new TypeError('This is no change of a key.')
+    return { type: event, key: keyOfBytes(bytes), etag, origin, via, lagMs, id }
   } catch (cause) {
     throw new GrapevineError({ code: 'bad_answer', message: `${url} sent an event that cannot be read.`, cause })
   }
-}
-
-function watchDataOf(text: string): Omit<WatchData, keyof KeyFields> & { readonly key: KeyFields } {
-  const data: unknown = JSON.parse(text)
-  if (!isWatchData(data)) throw new TypeError('This is no event of a watch.')
-  return { ...data, key: data }
-}
-
-function isWatchData(data: unknown): data is WatchData {
-  if (typeof data !== 'object' || data === null) return false
-  const { key, etag }: Partial<Record<keyof WatchData, unknown>> = data
-  return typeof key === 'string' && typeof etag === 'string'
-}
-
-function bytesOf(key: KeyFields): Uint8Array {
-  const bytes = bytesOfKeyFields(key)
-  if (bytes === undefined) throw new TypeError('This is no key.')
-  return bytes
 }

@@ -1,4 +1,5 @@
 import { connect, GrapevineError } from '@grapevine/client'
+import { connect as connectAdmin } from '@grapevine/client/admin'
 import { afterEach, describe, expect, it } from 'vitest'
 import { deadUrl, FakeNode, json, problem } from './fake-node.ts'
 
@@ -79,7 +80,7 @@ describe('failover', () => {
   it('waits longer for a report, which waits for silent members itself', async () => {
     const slow = await fakeNode((_, response) => void setTimeout(() => json(response, { nodes: [] }), 600))
     const other = await fakeNode((_, response) => json(response, { nodes: [] }))
-    await using grapevine = await connect([slow.url, other.url], { discover: false, timeoutMs: 1_000 })
+    await using grapevine = await connectAdmin([slow.url, other.url], { discover: false, timeoutMs: 1_000 })
     await grapevine.admin.cluster()
     expect(nodes.map((node) => node.seen.length)).toEqual([1, 0])
     expect(other.seen).toHaveLength(0)
