@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -53,12 +53,22 @@ describe('a consumer', () => {
       }),
     )
     writeFileSync(join(directory, 'consumer.ts'), CONSUMER)
+    writeFileSync(join(directory, 'readme.ts'), firstExample())
     const tsc = resolve(top, '../../node_modules/.bin/tsc')
     const { stdout, status } = spawnSync(tsc, ['-p', directory], { encoding: 'utf8' })
     expect(stdout).toBe('')
     expect(status).toBe(0)
   }, 60_000)
 })
+
+it('begins its README with an example of at most ten lines', () => {
+  expect(firstExample().trimEnd().split('\n').length).toBeLessThanOrEqual(10)
+})
+
+function firstExample(): string {
+  const [, example = ''] = /```ts\n([^]*?)```/.exec(readFileSync(join(top, 'README.md'), 'utf8')) ?? []
+  return example
+}
 
 const CONSUMER = `
 import { connect, GrapevineError, json, type Receipt } from '@grapevine/client'
