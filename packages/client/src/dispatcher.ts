@@ -220,8 +220,7 @@ function abortable(call: Call, signal: AbortSignal): Call {
   const { resolve, reject } = call
   const giveUp = (): void => {
     const outcome = call.operation.op === 'get' ? undefined : bound.attempts > 0 ? 'unknown' : 'not-applied'
-    const doubt = outcome === 'unknown' ? ' Whether it was applied is not known.' : ''
-    const message = `The caller gave up on this ${call.operation.op}.${doubt}`
+    const message = 'The caller gave up.'
     settle(bound, new GrapevineError({ code: 'aborted', message, outcome, cause: signal.reason }))
     if (bound.carrier !== undefined && --bound.carrier.waiting === 0) bound.carrier.controller.abort(signal.reason)
   }
@@ -242,7 +241,7 @@ function abortable(call: Call, signal: AbortSignal): Call {
 }
 
 function tooLate({ operation }: Call): GrapevineError {
-  const message = 'The time was over before a request was free to carry this operation.'
+  const message = 'The time was over before it was sent.'
   const error = new GrapevineError({ code: 'timeout', message, outcome: 'not-applied', retryable: true })
   return operation.op === 'get' ? withOutcome(error, undefined) : error
 }

@@ -70,7 +70,7 @@ export function errorOfAnswer(answer: Answer, request: OutgoingRequest, url: str
   return new GrapevineError({
     code: 'bad_answer',
     status,
-    message: `${url} answered ${status} with something that is not Grapevine's: is this address right?`,
+    message: `${url} answered ${status} with something that is not Grapevine's.`,
     outcome: request.safe ? undefined : 'unknown',
   })
 }
@@ -107,12 +107,10 @@ function sentence(
   url: string,
   write: boolean,
 ): { code: 'unreachable' | 'timeout' | 'aborted'; message: string } {
-  const what = `${method} ${path.split('?')[0]}`
-  const doubt = write ? ' Whether it was applied is not known.' : ''
-  return {
-    refused: { code: 'unreachable' as const, message: `No connection to ${url}.` },
-    broken: { code: 'unreachable' as const, message: `The connection to ${url} broke during ${what}.${doubt}` },
-    timeout: { code: 'timeout' as const, message: `No answer from ${url} in time to ${what}.${doubt}` },
-    aborted: { code: 'aborted' as const, message: `The caller gave up on ${what}.${doubt}` },
-  }[kind]
+  if (kind === 'refused') return { code: 'unreachable', message: `No connection to ${url}.` }
+  const what = `${method} ${path.split('?')[0]} at ${url}`
+  const message = `${what}: ${SENTENCES[kind]}.${write ? ' Whether it was applied is not known.' : ''}`
+  return { code: kind === 'broken' ? 'unreachable' : kind, message }
 }
+
+const SENTENCES = { broken: 'the connection broke', timeout: 'no answer in time', aborted: 'the caller gave up' }

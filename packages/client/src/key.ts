@@ -18,9 +18,9 @@ const SHORT_CHARS = Math.floor(KEY_BYTES_MAX / 3)
  */
 export function bytesOfKey(key: Key): Uint8Array {
   const bytes = bytesOfBound(key)
-  if (bytes.length === 0) throw badKey('The key is empty: it needs at least one byte.')
-  if (bytes.length > KEY_BYTES_MAX) throw badKey(`The key has ${bytes.length} bytes; ${KEY_BYTES_MAX} is the most.`)
-  return bytes
+  if (bytes.length > 0 && bytes.length <= KEY_BYTES_MAX) return bytes
+  const message = `A key has 1 to ${KEY_BYTES_MAX} bytes, and this one ${bytes.length}.`
+  throw new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
 }
 
 /** A prefix or an end of a range, which may be empty. */
@@ -43,8 +43,4 @@ export function checkBucket(name: string): string {
   if (isBucketName(name)) return name
   const message = `${JSON.stringify(name)} is no bucket name: 1 to 63 of a-z 0-9 . _ -, not a sign first.`
   throw new GrapevineError({ code: 'bad_bucket', message, outcome: 'not-applied' })
-}
-
-function badKey(message: string): GrapevineError {
-  return new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
 }
