@@ -19,7 +19,8 @@ const SHORT_CHARS = Math.floor(KEY_BYTES_MAX / 3)
 export function bytesOfKey(key: Key): Uint8Array {
   const bytes = bytesOfBound(key)
   if (bytes.length > 0 && bytes.length <= KEY_BYTES_MAX) return bytes
-  const message = `A key has 1 to ${KEY_BYTES_MAX} bytes, and this one ${bytes.length}.`
+  const wrong = bytes.length === 0 ? 'is empty' : `has ${bytes.length} bytes`
+  const message = `The key ${wrong}: 1 to ${KEY_BYTES_MAX} are allowed.`
   throw new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
 }
 
