@@ -226,6 +226,18 @@ export function testClient(name: string, open: () => Promise<Opened>): void {
       await expect.poll(() => opened.node.watchers).toBe(0)
     })
 
+    it('leaves a watch with changes that nobody has read, and nothing stays behind', async () => {
+      const bucket = grapevine.bucket('b')
+      const watch = bucket.watch()
+      const first = watch.next()
+      await expect.poll(() => opened.node.watchers).toBe(1)
+      await Promise.all(Array.from({ length: 20 }, (_, index) => bucket.put(`k${index}`, index)))
+      expect(await first).toMatchObject({ value: { type: 'put', key: 'k0' } })
+      await bucket.put('more', 1)
+      await watch.return?.()
+      await expect.poll(() => opened.node.watchers).toBe(0)
+    })
+
     it('stops at a signal before anything is sent', async () => {
       const signal = AbortSignal.abort()
       const put = grapevine.bucket('b').put('k', 1, { signal })

@@ -45,7 +45,12 @@ export class Feed {
   }
 
   /** Server-sent events of one bucket from here on, or from after `lastId`. */
-  watch(bucket: string, prefix: ByteKey, lastId: string | undefined): ReadableStream<Uint8Array> {
+  watch(
+    bucket: string,
+    prefix: ByteKey,
+    lastId: string | undefined,
+    signal: AbortSignal | undefined,
+  ): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder()
     let watcher: Watcher
     let heartbeat: ReturnType<typeof setInterval>
@@ -70,6 +75,13 @@ export class Feed {
         )
         this.#begin(watcher, lastId)
         this.#watchers.add(watcher)
+        // As a connection does: what was not read yet is lost.
+        const giveUp = (): void => {
+          leave()
+          controller.error(signal?.reason)
+        }
+        if (signal?.aborted === true) giveUp()
+        else signal?.addEventListener('abort', giveUp, { once: true })
       },
       cancel: leave,
     })

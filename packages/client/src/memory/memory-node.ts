@@ -40,6 +40,8 @@ export interface NodeRequest {
   readonly path: string
   readonly headers: AnswerHeaders
   readonly body: Uint8Array
+  /** Fires when whoever asked has gone: a watch ends then. */
+  readonly signal?: AbortSignal
 }
 
 export interface NodeAnswer {
@@ -85,7 +87,7 @@ export class MemoryNode {
     return this.#feed.watchers
   }
 
-  handle({ method, path, headers, body }: NodeRequest): NodeAnswer {
+  handle({ method, path, headers, body, signal }: NodeRequest): NodeAnswer {
     try {
       const url = new URL(path, 'http://memory')
       const session = headers.get(HEADERS.session)
@@ -95,7 +97,7 @@ export class MemoryNode {
       if (what === 'kv' && rest.length > 0) return this.#key(method, url, bucket, rest.join('/'), headers, body)
       if (what === 'kv' && method === 'GET')
         return this.#withSession(ok(this.#list(checkBucket(bucket), url.searchParams)))
-      if (what === 'watch' && method === 'GET') return this.#watch(checkBucket(bucket), url, headers)
+      if (what === 'watch' && method === 'GET') return this.#watch(checkBucket(bucket), url, headers, signal)
       if (what === 'batch' && method === 'POST') return this.#batch(parseJson(body))
       if (what === 'session' && method === 'POST') return ok(this.#joined(parseJson(body)))
       if (what === 'visibility' && method === 'POST') return this.#visibility(parseJson(body))
@@ -318,9 +320,9 @@ export class MemoryNode {
     }
   }
 
-  #watch(bucket: string, url: URL, headers: AnswerHeaders): NodeAnswer {
+  #watch(bucket: string, url: URL, headers: AnswerHeaders, signal: AbortSignal | undefined): NodeAnswer {
     const prefix = byteKeyOf(keyBytes(url.searchParams, url.searchParams.get('prefix') ?? '') ?? NOTHING)
-    const events = this.#feed.watch(bucket, prefix, headers.get(HEADERS.lastEventId) ?? undefined)
+    const events = this.#feed.watch(bucket, prefix, headers.get(HEADERS.lastEventId) ?? undefined, signal)
     this.#awaitExpiry()
     return { status: 200, headers: { 'content-type': MEDIA_TYPES.eventStream }, body: NOTHING, events }
   }

@@ -70,7 +70,9 @@ function memoryContact(node: MemoryNode, faults: Faults): Contact {
       signal.throwIfAborted()
       if (faults.offline) throw Object.assign(new Error('offline'), { syscall: 'connect' })
       const failure = faults.take()
-      return failure === undefined ? answerOf(node.handle(nodeRequest(request)), signal) : fail(failure, request, node)
+      return failure === undefined
+        ? answerOf(node.handle({ ...nodeRequest(request), signal }))
+        : fail(failure, request, node)
     })
 }
 
@@ -83,15 +85,13 @@ function fail({ code, outcome, applied = true }: MemoryFailure, request: Outgoin
     traceId: 'memory',
     ...(!request.safe && { outcome: unknown ? 'unknown' : 'not-applied' }),
   })
-  return answerOf(problemAnswer(problem), undefined)
+  return answerOf(problemAnswer(problem))
 }
 
 function nodeRequest({ method, path, headers, body }: OutgoingRequest): Parameters<MemoryNode['handle']>[0] {
   return { method, path, headers: new Headers(headers), body: body ?? new Uint8Array() }
 }
 
-function answerOf({ status, headers, body, events }: NodeAnswer, signal: AbortSignal | undefined): Answer {
-  // As of a connection: who gives up has nothing more to read.
-  const stream = signal === undefined ? events : events?.pipeThrough(new TransformStream(), { signal })
-  return { kind: 'answer', status, headers: new Headers(headers), body, stream }
+function answerOf({ status, headers, body, events }: NodeAnswer): Answer {
+  return { kind: 'answer', status, headers: new Headers(headers), body, stream: events }
 }
