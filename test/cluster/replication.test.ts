@@ -52,6 +52,41 @@ describe('three processes', () => {
     expect(visible).toBe(100)
   })
 
+  it('let a value live as long as the policy of its bucket says, wherever the two were written, and then nowhere', async () => {
+    const policy = await fetch(cluster.url('n1', '/v1/buckets/brief?w=all'), { method: 'PUT', body: '{"ttl":"2s"}' })
+    expect(policy.status).toBe(204)
+    const put = await fetch(cluster.url('n2', '/v1/kv/brief/k?w=all'), { method: 'PUT', body: 'v' })
+    const expiresAt = put.headers.get('grapevine-expires-at')
+    expect(Date.parse(expiresAt ?? '')).toBeGreaterThan(Date.now())
+    for (const name of ALL) {
+      const got = await fetch(cluster.url(name, '/v1/kv/brief/k'))
+      expect([got.status, got.headers.get('grapevine-expires-at')]).toEqual([200, expiresAt])
+      expect(await (await fetch(cluster.url(name, '/v1/buckets/brief'))).json()).toEqual({ ttl: '2s' })
+    }
+    for (const name of ALL)
+      await eventually(
+        `the value is gone on ${name}`,
+        async () => (await fetch(cluster.url(name, '/v1/kv/brief/k'))).status === 404,
+        10_000,
+      )
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt ?? ''))
+    expect(await (await fetch(cluster.url('n3', '/v1/kv/brief'))).json()).toMatchObject({ items: [] })
+  })
+
+  it('show how far their clocks are apart', async () => {
+    const seen = await eventually('n1 has asked the others for their time', async () => {
+      const body = (await (await fetch(cluster.url('n1', '/v1/cluster/members'))).json()) as {
+        members: { self: boolean; skewMs: number | null; skewErrorMs: number | null }[]
+      }
+      const others = body.members.filter(({ self }) => !self)
+      return others.every(({ skewMs }) => skewMs !== null) && others
+    })
+    // One machine, one clock.
+    for (const { skewMs, skewErrorMs } of seen)
+      expect(Math.abs(skewMs ?? Number.NaN)).toBeLessThanOrEqual((skewErrorMs ?? 0) + 1)
+    expect(await cluster.metric('n1', 'grapevine_parked_entries')).toBe(0)
+  })
+
   it('catch up a node that was killed while others wrote and deleted', async () => {
     const old = Array.from({ length: 500 }, (_, key) => `away/old${key}`)
     const fresh = Array.from({ length: 1_000 }, (_, key) => `away/new${key}`)

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -10,6 +10,8 @@ const MAIN = resolve(import.meta.dirname, '../../packages/server/dist/main.js')
 
 export interface ProcessNode {
   readonly name: string
+  /** The name that it is started with, when that is another node's. */
+  readonly goesBy?: string
   readonly dataDir: string
   readonly logFile: string
   clientPort: number
@@ -30,13 +32,20 @@ export interface DivergenceSeen {
   readonly pairs: readonly { readonly a: string; readonly b: string; readonly estimatedKeys: number }[]
 }
 
+/** What a process is started in. */
+export interface World {
+  readonly env?: Readonly<Record<string, string>>
+  /** A program that runs it, with its arguments. */
+  readonly under?: readonly string[]
+}
+
 /** A cluster of real processes on loopback, each with a data directory of its own below a temporary one. */
 export class ProcessCluster {
   readonly directory: string
-  readonly nodes: readonly ProcessNode[]
+  readonly nodes: ProcessNode[]
   readonly #flags: readonly string[]
 
-  private constructor(directory: string, nodes: readonly ProcessNode[], flags: readonly string[]) {
+  private constructor(directory: string, nodes: ProcessNode[], flags: readonly string[]) {
     this.directory = directory
     this.nodes = nodes
     this.#flags = flags
@@ -69,30 +78,48 @@ export class ProcessCluster {
     return node
   }
 
+  /** Sets up a node with a copy of another one's data directory, which nobody uses meanwhile, and under that one's name. */
+  async copy(name: string, to: string): Promise<void> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2)
+    const copied: ProcessNode = {
+      name: to,
+      goesBy: name,
+      dataDir: join(this.directory, to),
+      logFile: join(this.directory, `${to}.log`),
+      clientPort,
+      peerPort,
+      process: undefined,
+    }
+    await cp(this.node(name).dataDir, copied.dataDir, { recursive: true })
+    this.nodes.push(copied)
+  }
+
   url(name: string, path = ''): string {
     return `http://127.0.0.1:${this.node(name).clientPort}${path}`
   }
 
   /** Starts a node's process; it may not be ready yet. */
-  async launch(name: string, more: readonly string[] = []): Promise<ChildProcess> {
+  async launch(name: string, more: readonly string[] = [], world: World = {}): Promise<ChildProcess> {
     const node = this.node(name)
     await mkdir(this.directory, { recursive: true })
     const log = openSync(node.logFile, 'a')
     const seeds = this.nodes
       .filter((other) => other !== node)
       .flatMap(({ peerPort }) => ['--seed', `127.0.0.1:${peerPort}`])
+    const [program, ...before] = [...(world.under ?? []), process.execPath]
     const child = spawn(
-      process.execPath,
+      program ?? process.execPath,
       [
+        ...before,
         MAIN,
-        ...['--name', name, '--data-dir', node.dataDir],
+        ...['--name', node.goesBy ?? name, '--data-dir', node.dataDir],
         ...['--listen', `127.0.0.1:${node.clientPort}`, '--peer-listen', `127.0.0.1:${node.peerPort}`],
         ...seeds,
         ...(node === this.nodes[0] ? ['--found'] : []),
         ...this.#flags,
         ...more,
       ],
-      { stdio: ['ignore', log, log] },
+      { stdio: ['ignore', log, log], env: { ...process.env, ...world.env } },
     )
     node.process = child
     return child

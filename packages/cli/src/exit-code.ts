@@ -51,6 +51,7 @@ const BY_CODE: Partial<Record<ErrorCode, ExitCode>> = {
   timeout: EXIT.unreachable,
   behind: EXIT.unreachable,
   draining: EXIT.unreachable,
+  cloned: EXIT.unreachable,
   not_ready: EXIT.unreachable,
   overloaded: EXIT.unreachable,
   peer_unreachable: EXIT.unreachable,

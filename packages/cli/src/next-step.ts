@@ -28,5 +28,6 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   overloaded: 'try again in a moment',
   rate_limited: 'try again in a moment',
   not_ready: 'try again in a moment, or look at `grapevine status`',
+  cloned: 'stop both nodes of this id, then start one as it was, the other with --rebuild and another --name',
   too_large: "values have a limit, the node's valueMax: see `grapevine config print`",
 }

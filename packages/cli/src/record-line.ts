@@ -8,6 +8,7 @@ import {
   keyFieldsOf,
   MEDIA_TYPES,
   parseDuration,
+  TTL_NONE,
 } from '@grapevine/contract'
 import type { Key } from '@grapevine/client'
 
@@ -38,8 +39,8 @@ export function parseRecord(line: string): ImportRecord {
   if (unknown !== undefined) throw new BadLineError(`it has a field ${JSON.stringify(unknown)}, which is not known`)
   const contentType = optionalText(fields, 'contentType')
   const ttl = optionalText(fields, 'ttl')
-  if (ttl !== undefined && parseDuration(ttl) === undefined)
-    throw new BadLineError(`"ttl" must be a duration such as 30s or 7d`)
+  if (ttl !== undefined && ttl !== TTL_NONE && parseDuration(ttl) === undefined)
+    throw new BadLineError(`"ttl" must be a duration such as 30s or 7d, or none`)
   const key = parseKey(fields)
   if (fields.has('value') === fields.has('base64')) throw new BadLineError('it needs either "value" or "base64"')
   if (fields.has('base64')) {

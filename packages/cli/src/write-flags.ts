@@ -4,7 +4,7 @@ import type { Call, FlagSpec } from './command.ts'
 import { UsageError } from './usage-error.ts'
 
 /** What `put` and `delete` have in common. */
-export const WRITE_FLAGS: Readonly<Record<string, FlagSpec>> = {
+export const WRITE_FLAGS: Readonly<Record<'w' | 'if-match' | 'if-absent', FlagSpec>> = {
   w: { type: 'string', short: 'w', value: 'W', help: 'Members that must hold it: a number, quorum or all (1)' },
   'if-match': { type: 'string', value: 'ETAG', help: 'Only if this is the version on the node that is asked' },
   'if-absent': { type: 'boolean', help: 'Only if nothing is there' },

@@ -64,6 +64,8 @@ describe('usage', () => {
     [['put', 'b', 'k', 'v', '--w', 'most'], '--w must be'],
     [['put', 'b', 'k', 'v', '--ttl', 'soon'], 'no duration'],
     [['put', 'b', 'k', 'v', '--if-absent', '--if-match', 'x'], 'exclude each other'],
+    [['bucket', 'b', '--ttl', 'soon'], '--ttl must be a duration'],
+    [['bucket', 'b', '--ttl', '1m', '--no-ttl'], 'exclude each other'],
     [['list', 'b', '--limit', '0'], '--limit must be a number'],
     [['config', 'burn'], 'print and check'],
     [['config', 'check'], 'Name the file'],

@@ -62,6 +62,21 @@ const problemOf = (code: string, extra: object = {}): object => ({
 })
 
 describe('import', () => {
+  it('gives each key the time that its line names, and leaves the rest to the policy of the bucket', async () => {
+    const { code } = await importLines([
+      lineOf('by-policy', 'v'),
+      '{"key":"short","value":"v","ttl":"30s"}',
+      '{"key":"ever","value":"v","ttl":"none"}',
+    ])
+    expect(code).toBe(0)
+    const { ops }: BatchRequest = JSON.parse(String(node.seen.find(({ url }) => url === '/v1/batch')?.body))
+    expect(ops.map((op) => [op.key, op.op === 'put' && op.ttl])).toEqual([
+      ['by-policy', undefined],
+      ['short', '30s'],
+      ['ever', 'none'],
+    ])
+  })
+
   it('writes in batches of at most 500, a few at once, and ends with counts', async () => {
     const lines = Array.from({ length: 5_000 }, (_, index) => lineOf(`k${index}`, `v${index}`))
     const { code, out, err } = await importLines(lines)

@@ -46,6 +46,7 @@ describe('a record as a line', () => {
       value: text('null'),
       contentType: 'application/json',
     })
+    expect(parseRecord('{"key":"k","value":"v","ttl":"none"}').ttl).toBe('none')
     expect(parseRecord('{"key":"k","base64":"/w==","ttl":"7d"}')).toMatchObject({
       value: Uint8Array.of(255),
       ttl: '7d',

@@ -32,6 +32,7 @@ function statusNode(name: string, more: Partial<StatusNode> = {}): StatusNode {
     lastExchangeMs: 4_000,
     differingPartitions: 0,
     root: 'ab',
+    skewMs: -12,
     ...more,
   }
 }
@@ -44,7 +45,34 @@ const CLUSTER: ClusterBody = {
   nodes: [statusNode('n1'), statusNode('n3', { state: 'suspect', lastExchangeMs: null, differingPartitions: 2 })],
 }
 
+describe('bucket', () => {
+  it('shows a policy, in words or as JSON', async () => {
+    expect(await run(['bucket', 'b'], { ttl: '30m' })).toMatchObject({ code: 0, out: expect.stringContaining('30m') })
+    expect(await run(['bucket', 'b'], {})).toMatchObject({ code: 0, out: expect.stringContaining('for ever') })
+    expect(JSON.parse((await run(['bucket', 'b', '-o', 'json'], { ttl: '30m' })).out)).toEqual({
+      bucket: 'b',
+      ttl: '30m',
+    })
+    expect(node.seen).toMatchObject([{ method: 'GET', url: '/v1/buckets/b' }])
+  })
+
+  it.each([
+    [['--ttl', '30m'], '{"ttl":"30m"}'],
+    [['--no-ttl'], '{"ttl":null}'],
+  ])('sets it with %j', async (flags, body) => {
+    expect(await run(['bucket', 'b', ...flags], {})).toMatchObject({ code: 0 })
+    expect(node.seen).toMatchObject([{ method: 'PUT', url: expect.stringContaining('/v1/buckets/b') }])
+    expect(node.seen[0]?.body.toString()).toBe(body)
+  })
+})
+
 describe('status', () => {
+  it('says whose clock is far off', async () => {
+    const nodes = [statusNode('n1', { skewMs: null }), statusNode('n3', { skewMs: -61_040 })]
+    const { out } = await run(['status'], { ...CLUSTER, nodes })
+    expect(out).toContain('\nClocks differ from that of the node that answers: n3 -61.0 s\n')
+  })
+
   it('says who is there and whether they agree', async () => {
     const { code, out } = await run(['status'], CLUSTER)
     expect(code).toBe(0)

@@ -13,6 +13,7 @@ import {
   type PauseBody,
   type PauseRequest,
   type RoutingBody,
+  type ScrubBody,
 } from '@grapevine/contract'
 import { decodeText, encodeText } from './bytes.ts'
 import type { CallOptions, RequestOptions } from './connection.ts'
@@ -87,6 +88,15 @@ export class Admin {
 
   exchanges(options: CallOptions = {}): Promise<ExchangesBody> {
     return requestJson(this.#grapevine, '/v1/admin/anti-entropy', options)
+  }
+
+  /** Begins to read and check everything on the answering node; while one is under way, another call is only a look. */
+  scrub(options: CallOptions = {}): Promise<ScrubBody> {
+    return requestJson(this.#grapevine, '/v1/admin/scrub', { ...options, json: {}, safe: true })
+  }
+
+  scrubReport(options: CallOptions = {}): Promise<ScrubBody> {
+    return requestJson(this.#grapevine, '/v1/admin/scrub', options)
   }
 
   config(options: CallOptions = {}): Promise<ConfigBody> {

@@ -1,4 +1,4 @@
-import { formatDuration, isIdempotencyKey, parseDuration } from '@grapevine/contract'
+import { formatDuration, isIdempotencyKey, parseDuration, TTL_NONE } from '@grapevine/contract'
 import { GrapevineError } from './grapevine-error.ts'
 
 // Of many operations in one request a wrong one is not to spoil the others: what cannot be right is never sent.
@@ -7,8 +7,8 @@ import { GrapevineError } from './grapevine-error.ts'
 export function checkTtl(ttl: string | number): string {
   const text = typeof ttl === 'number' ? formatDuration(ttl) : ttl
   // Zero would be gone before it is there, and is more likely a mistake.
-  if ((parseDuration(text) ?? 0) > 0 && (typeof ttl === 'string' || ttl > 0)) return text
-  throw badArgument(`${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d.`)
+  if (text === TTL_NONE || ((parseDuration(text) ?? 0) > 0 && (typeof ttl === 'string' || ttl > 0))) return text
+  throw badArgument(`${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d, or none.`)
 }
 
 export function checkId(id: string): string {

@@ -1,4 +1,4 @@
-import type { Consistency, KeyFields, WriteConcern } from '@grapevine/contract'
+import type { BucketPolicyBody, Consistency, KeyFields, WriteConcern } from '@grapevine/contract'
 import { checkContentType, checkId, checkTtl } from './arguments.ts'
 import type { Codec } from './codec.ts'
 import type { CallOptions, Connection } from './connection.ts'
@@ -6,15 +6,19 @@ import type { Dispatcher } from './dispatcher.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { fieldsOfKey, type Key } from './key.ts'
 import { listEntries, listKeys, type ListedEntry, type ListedKey, type ListOptions } from './list.ts'
+import { nodeTimeout } from './node-timeout.ts'
 import type { Operation, OperationResult } from './operation.ts'
 import { WriteReceipt, type Receipt } from './receipt.ts'
 import { sleep } from './send.ts'
 import type { SessionTokens } from './session-tokens.ts'
 import { watchBucket, type Change, type WatchOptions } from './watch.ts'
 
-export interface WriteOptions extends CallOptions {
+export interface WriteConcernOptions extends CallOptions {
   /** How many members must hold it durably before it counts as done. Default 1: the node that is asked. */
   readonly w?: WriteConcern | undefined
+}
+
+export interface WriteOptions extends WriteConcernOptions {
   /** Only if this is the version held by the node that is asked; `*`: only if there is a value. */
   readonly ifMatch?: string | undefined
   /** Only if there is no value there. */
@@ -27,7 +31,10 @@ export interface WriteOptions extends CallOptions {
 }
 
 export interface PutOptions extends WriteOptions {
-  /** A duration as `30s`, `15m`, `12h`, `7d`, or milliseconds. */
+  /**
+   * A duration as `30s`, `15m`, `12h`, `7d`, or milliseconds; `none` to live for ever. Without it the bucket's policy holds,
+   * see {@link Bucket.policy}.
+   */
   readonly ttl?: string | number | undefined
   /** Instead of the codec's. */
   readonly contentType?: string | undefined
@@ -180,6 +187,27 @@ export class Bucket<Value, Input = Value> {
    */
   watch(options: WatchOptions = NO_OPTIONS): AsyncIterableIterator<Change> & AsyncDisposable {
     return watchBucket(this.name, this.#context.connection, options)
+  }
+
+  /** What holds for writes to this bucket that do not say otherwise, as the answering node knows it. */
+  policy(options: CallOptions = NO_OPTIONS): Promise<BucketPolicyBody> {
+    return this.#context.connection.requestJson(`/v1/buckets/${this.name}`, options)
+  }
+
+  /**
+   * Sets the policy as a whole: what is not in it ends. It spreads as a write does, and holds at each node for the writes that
+   * this one takes from then on; values that are there keep the time they have.
+   */
+  async setPolicy(
+    { ttl }: { readonly ttl?: string | number | null | undefined },
+    options: WriteConcernOptions = NO_OPTIONS,
+  ): Promise<void> {
+    const { connection } = this.#context
+    const json: BucketPolicyBody = { ttl: ttl === undefined || ttl === null ? null : checkTtl(ttl) }
+    const timeout = nodeTimeout(options.timeoutMs ?? connection.timeoutMs)
+    const w = options.w === undefined ? '' : `&w=${options.w}`
+    const path = `/v1/buckets/${this.name}?timeout=${timeout}${w}`
+    await connection.send(path, { ...options, method: 'PUT', json })
   }
 
   async #read(key: Key, options: ReadOptions): Promise<OperationResult | undefined> {

@@ -62,6 +62,8 @@ export interface InnerRequest extends RequestOptions {
   readonly session?: SessionTokens | undefined
 }
 
+type JsonRequest = Omit<InnerRequest, 'headers' | 'body'> & { readonly json?: unknown }
+
 /** What a platform brings along: how to speak to a node, and in which form batches go. */
 export interface Platform {
   readonly contact: Contact
@@ -126,19 +128,18 @@ export class Connection {
   }
 
   /** Sends JSON, if any, and reads JSON. */
-  async requestJson<Body>(path: string, init: InnerRequest & { readonly json?: unknown } = {}): Promise<Body> {
-    const { json, ...rest } = init
-    const headers = { accept: MEDIA_TYPES.json, ...rest.headers }
-    const answer = await (json === undefined
-      ? this.request(path, { ...rest, headers })
-      : this.request(path, {
-          method: 'POST',
-          ...rest,
-          headers: { ...headers, 'content-type': MEDIA_TYPES.json },
-          body: encodeText(JSON.stringify(json)),
-        }))
+  async requestJson<Body>(path: string, init: JsonRequest = {}): Promise<Body> {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A node that speaks JSON here is taken at its word.
-    return parseJson(answer) as Body
+    return parseJson(await this.send(path, init)) as Body
+  }
+
+  /** Sends JSON, if any. */
+  async send(path: string, init: JsonRequest): Promise<Answer> {
+    const { json, ...rest } = init
+    const accept = { accept: MEDIA_TYPES.json }
+    if (json === undefined) return this.request(path, { ...rest, headers: accept })
+    const headers = { ...accept, 'content-type': MEDIA_TYPES.json }
+    return this.request(path, { method: 'POST', ...rest, headers, body: encodeText(JSON.stringify(json)) })
   }
 
   headers(headers: Readonly<Record<string, string>> = {}, session?: string): Record<string, string> {

@@ -98,7 +98,7 @@ function isProblem(body: unknown): body is Problem {
 
 function isUnwell({ code, status }: GrapevineError): boolean {
   if (code === 'bad_answer') return (status ?? 0) >= 500
-  return ['overloaded', 'rate_limited', 'not_ready', 'draining', 'io_error'].includes(code)
+  return ['overloaded', 'rate_limited', 'not_ready', 'cloned', 'draining', 'io_error'].includes(code)
 }
 
 function sentence(

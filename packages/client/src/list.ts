@@ -1,7 +1,6 @@
 import {
   bytesOfKeyFields,
   decodeBase64,
-  encodeBase64Url,
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   type ListBody,
@@ -9,11 +8,11 @@ import {
 } from '@grapevine/contract'
 import { abandonable } from './abandonable.ts'
 import type { BucketContext } from './bucket.ts'
-import { decodeText } from './bytes.ts'
 import type { Codec } from './codec.ts'
 import type { CallOptions } from './connection.ts'
 import { GrapevineError } from './grapevine-error.ts'
-import { bytesOfBound, keyOfBytes, type Key } from './key.ts'
+import { keyOfBytes, type Key } from './key.ts'
+import { rangeQuery } from './range-query.ts'
 
 /** `timeoutMs` is for each page. */
 export interface ListOptions extends CallOptions {
@@ -100,20 +99,6 @@ function checkPage(page: Partial<ListBody> | null): ListBody {
   const { items, cursor, complete = false } = page ?? {}
   if (Array.isArray(items) && (cursor === null || typeof cursor === 'string')) return { items, cursor, complete }
   throw malformed('neither items nor a cursor')
-}
-
-/** Text where all bounds are UTF-8, otherwise all of them as base64url: the encoding is said of all at once. */
-function rangeQuery({ prefix, start, end, reverse }: ListOptions): Record<string, string> {
-  const bounds = Object.entries({ prefix, start, end }).flatMap(([name, bound]) =>
-    bound === undefined ? [] : [{ name, bytes: bytesOfBound(bound) }],
-  )
-  const texts = bounds.map(({ name, bytes }) => ({ name, bytes, text: decodeText(bytes) }))
-  const asText = texts.every(({ text }) => text !== undefined)
-  const query: Record<string, string> = {}
-  for (const { name, bytes, text } of texts) query[name] = asText && text !== undefined ? text : encodeBase64Url(bytes)
-  if (!asText) query['key_encoding'] = 'base64url'
-  if (reverse === true) query['reverse'] = 'true'
-  return query
 }
 
 function listedKeyOf(item: ListItem): ListedKey {

@@ -93,8 +93,8 @@ export function resultOfBatch(
     acks,
     value,
     contentType,
-    expiresAt: expiresAt === undefined ? undefined : dateOf(expiresAt),
-    lastModified: lastModified === undefined ? undefined : dateOf(lastModified),
+    expiresAt: dateOf(expiresAt),
+    lastModified: dateOf(lastModified),
     servedBy,
   }
 }
@@ -108,7 +108,7 @@ function quoteEtag(etag: string): string {
   return etag === '*' || etag.startsWith('"') ? etag : `"${etag}"`
 }
 
-function dateOf(text: string | null): Date | undefined {
+function dateOf(text: string | null | undefined): Date | undefined {
   const date = new Date(text ?? Number.NaN)
   return Number.isNaN(date.getTime()) ? undefined : date
 }

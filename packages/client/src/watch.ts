@@ -1,6 +1,5 @@
 import {
   bytesOfKeyFields,
-  encodeBase64Url,
   HEADERS,
   MEDIA_TYPES,
   WATCH_HEARTBEAT_MS,
@@ -8,13 +7,13 @@ import {
   type WatchVia,
 } from '@grapevine/contract'
 import { abandonable } from './abandonable.ts'
-import { decodeText } from './bytes.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import type { OutgoingRequest } from './contact.ts'
 import { EventStreamParser, type StreamBlock } from './event-stream.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { judge } from './judge.ts'
-import { bytesOfBound, keyOfBytes, type Key } from './key.ts'
+import { keyOfBytes, type Key } from './key.ts'
+import { rangeQuery } from './range-query.ts'
 import { sleep } from './send.ts'
 
 export interface WatchOptions extends CallOptions {
@@ -67,13 +66,7 @@ export function watchBucket(
   connection: Connection,
   options: WatchOptions,
 ): AsyncIterableIterator<Change> & AsyncDisposable {
-  const query = new URLSearchParams()
-  if (options.prefix !== undefined) {
-    const bytes = bytesOfBound(options.prefix)
-    const text = decodeText(bytes)
-    query.set('prefix', text ?? encodeBase64Url(bytes))
-    if (text === undefined) query.set('key_encoding', 'base64url')
-  }
+  const query = new URLSearchParams(rangeQuery({ prefix: options.prefix }))
   const path = `/v1/watch/${bucket}${query.size > 0 ? `?${query.toString()}` : ''}`
   return abandonable((left) => changes(path, connection, options, left))
 }

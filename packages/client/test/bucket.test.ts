@@ -52,6 +52,30 @@ describe('a bucket', () => {
     expect(node.seen[0]?.body.toString()).toBe('{"x":1}')
   })
 
+  it('asks for its policy and sets it', async () => {
+    const sessions = grapevine.bucket('sessions')
+    await sessions.setPolicy({ ttl: 90_000 }, { w: 'all', timeoutMs: 1_000 })
+    await sessions.setPolicy({})
+    expect(node.seen).toMatchObject([
+      {
+        method: 'PUT',
+        url: '/v1/buckets/sessions?timeout=900ms&w=all',
+        headers: { 'content-type': 'application/json' },
+      },
+      { method: 'PUT', url: expect.stringMatching(/^\/v1\/buckets\/sessions\?timeout=/) },
+    ])
+    expect(node.seen.map(({ body }) => body.toString())).toEqual(['{"ttl":"90s"}', '{"ttl":null}'])
+    await expect(sessions.setPolicy({ ttl: 'soon' })).rejects.toMatchObject({ code: 'bad_argument' })
+    node.handler = (_, response) => sendJson(response, { ttl: '90s' })
+    expect(await sessions.policy()).toEqual({ ttl: '90s' })
+    expect(node.seen.at(-1)).toMatchObject({ method: 'GET', url: '/v1/buckets/sessions' })
+  })
+
+  it('puts for ever against the policy', async () => {
+    await grapevine.bucket('b').put('k', 1, { ttl: 'none', timeoutMs: 1_000 })
+    expect(node.seen[0]?.url).toMatch(/^\/v1\/kv\/b\/k\?timeout=\d+ms&ttl=none$/)
+  })
+
   it('deletes', async () => {
     await grapevine.bucket('b').delete('k', { ifAbsent: true })
     expect(node.seen).toMatchObject([{ method: 'DELETE', headers: { 'if-none-match': '*' } }])

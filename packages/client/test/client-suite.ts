@@ -134,6 +134,17 @@ export function testClient(name: string, open: () => Promise<Opened>): void {
       await expect.poll(() => bucket.get('short')).toBeUndefined()
     })
 
+    it('keeps a policy, against which a put may say otherwise', async () => {
+      const bucket = grapevine.bucket('b')
+      await bucket.setPolicy({ ttl: '1h' }, { w: 'all' })
+      await expect(bucket.policy()).resolves.toEqual({ ttl: '1h' })
+      await Promise.all([bucket.put('a', 1), bucket.put('b', 1, { ttl: 'none' })])
+      expect((await bucket.entry('a'))?.expiresAt).toBeInstanceOf(Date)
+      expect((await bucket.entry('b'))?.expiresAt).toBeUndefined()
+      await bucket.setPolicy({})
+      await expect(bucket.policy()).resolves.toEqual({ ttl: null })
+    })
+
     it('sends no value that its codec refuses', async () => {
       const numbers = grapevine.bucket('b', { codec: json(z.object({ n: z.number() })) })
       // @ts-expect-error -- What the compiler would not let through.

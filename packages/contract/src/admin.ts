@@ -126,6 +126,30 @@ export interface ExchangesBody {
   readonly exchanges: readonly ExchangeBody[]
 }
 
+/** `POST /v1/admin/scrub` begins one, `GET` tells how far it is. */
+export interface ScrubBody {
+  readonly running: boolean
+  /** RFC 3339; null before the first. */
+  readonly startedAt: string | null
+  readonly finishedAt: string | null
+  /** Finished ones, of 256. */
+  readonly partitions: number
+  readonly leaves: number
+  readonly entries: number
+  readonly bytes: number
+  /** Rows that fail their checksum. */
+  readonly corrupt: number
+  /** Rows that an index names and that are not there. */
+  readonly hidden: number
+  /** Of those two, what came back from other nodes. */
+  readonly healed: number
+  readonly orphanedIndexRows: number
+  /** Leaves that have lost something which no other node gave back. */
+  readonly suspectLeaves: number
+  /** Why it ended before its end. */
+  readonly error?: string
+}
+
 export type Pausable = 'rumors' | 'anti-entropy'
 
 /** `POST /v1/admin/pause` and `/resume`. */

@@ -19,7 +19,7 @@ export interface BatchPut<Bytes = string> extends BatchWrite {
   readonly op: 'put'
   readonly value: Bytes
   readonly contentType?: string
-  /** A duration: `30s`. */
+  /** A duration: `30s`; `none` to live for ever in a bucket whose policy says otherwise. */
   readonly ttl?: string
 }
 

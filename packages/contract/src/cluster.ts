@@ -19,6 +19,8 @@ export interface StatusNode {
   readonly differingPartitions: number | null
   /** Hexadecimal. */
   readonly root: string | null
+  /** How far its clock is ahead of the answering node's; null before it was asked, and of the answering node itself. */
+  readonly skewMs: number | null
 }
 
 /** `GET /v1/cluster`. */
@@ -48,6 +50,10 @@ export interface MemberBody {
   readonly version: string
   /** Null before the first answer to a probe, and of the answering node itself. */
   readonly rttMs: number | null
+  /** How far its clock is ahead of the answering node's. Null before it was asked, and of the answering node itself. */
+  readonly skewMs: number | null
+  /** How far from that the truth can be. */
+  readonly skewErrorMs: number | null
   /** The node that answers. */
   readonly self: boolean
 }
@@ -79,5 +85,14 @@ export interface ReadyBody {
   readonly ready: boolean
   /** Whether any other member answered since the start; true for a cluster of one. */
   readonly joined: boolean
+  /** Whether it takes writes: a node whose disk is nearly full is ready, and only reads. */
+  readonly writable: boolean
+  readonly disk: {
+    /** Null where it cannot be told. */
+    readonly freeBytes: number | null
+    /** Below this the node only reads. */
+    readonly reserveBytes: number
+  }
+  /** Why it is not ready, or not writable. */
   readonly reason?: string
 }

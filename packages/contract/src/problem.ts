@@ -31,6 +31,7 @@ export type ProblemCode =
   | 'not_implemented'
   | 'overloaded'
   | 'not_ready'
+  | 'cloned'
   | 'draining'
   | 'behind'
   | 'quorum_not_met'
@@ -80,6 +81,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, ProblemKind>> = {
   not_implemented: never(501, 'Not built yet'),
   overloaded: again(503, 'The node has too much to do'),
   not_ready: again(503, 'The node is not ready'),
+  cloned: again(503, 'Another process goes by the id of this node'),
   draining: again(503, 'The node is stopping'),
   behind: again(503, 'The node has not yet seen what the session has'),
   quorum_not_met: again(503, 'Too few replicas are alive'),

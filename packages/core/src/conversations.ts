@@ -5,7 +5,7 @@ import type { Leaf, Partition } from './placement/partition.ts'
 import type { Totals } from './ports.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
-import type { ClusterId, ReplicaId, Version, WriterId } from './version/version.ts'
+import type { ClusterId, ReplicaId, RunId, Version, WriterId } from './version/version.ts'
 import type { VectorRows } from './vector/version-vector.ts'
 
 /** The first 8 bytes of a hash, as a byte string: enough to tell replicas apart, a quarter of the traffic. */
@@ -196,6 +196,22 @@ export interface Conversations {
     readonly question: { readonly entries: readonly Entry[]; readonly want: readonly Digest[] }
     readonly answer: { readonly entries: readonly Entry[]; readonly taken: number }
   }
+  /**
+   * What does your clock say? A replica also asks those at other addresses that go by its own id: only another process can
+   * name another run (faults.md F8).
+   */
+  readonly time: {
+    readonly question: {
+      /** Drawn at each start of a process. */
+      readonly run: RunId
+      /** Where the asker lives. */
+      readonly address: string
+    }
+    readonly answer: {
+      readonly run: RunId
+      readonly wallMs: number
+    }
+  }
   /** Are you there? Anything that the asker suspects of the asked comes with the updates. */
   readonly probe: {
     readonly question: { readonly updates: readonly MemberUpdate[] }
@@ -231,6 +247,15 @@ export interface Conversations {
       /** For each partition asked for, the 256 hashes of its leaves, of the same moment. */
       readonly leaves: readonly (readonly ShortHash[])[]
     }
+  }
+  /**
+   * My row of this key cannot be read. What do you hold, and have you seen all that I have seen of its partition? Only then
+   * is it what I held, or newer (frontier.md I1).
+   */
+  readonly 'held-entry': {
+    readonly question: { readonly keyHash: Digest; readonly vector: VectorRows }
+    /** Entry and vector of one moment. No entry when there is none, or none that can be read. */
+    readonly answer: { readonly entries: readonly Entry[]; readonly contains: boolean }
   }
   /** For reports: the entries of some keys. */
   readonly inspect: {

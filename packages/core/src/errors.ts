@@ -35,6 +35,7 @@ export const REFUSALS = [
   'not-founded',
   'folded-otherwise',
   'failed',
+  'cloned',
 ] as const
 export type Refusal = (typeof REFUSALS)[number]
 
@@ -57,6 +58,10 @@ export class MalformedMessageError extends Error {
 export type StoreErrorCode =
   /** The disk failed, now or before: see `reopen`. */
   | 'io_error'
+  /** There is no space left: the same may succeed once there is. */
+  | 'disk_full'
+  /** This process may open no more files: the same may succeed once it has closed some. */
+  | 'too_many_files'
   /** Another process has the directory. */
   | 'locked'
   /** The directory says that it held data, and that data, or part of it, is not there. */
@@ -76,7 +81,16 @@ export class StoreError extends Error {
   }
 }
 
-export type WriteErrorCode = 'overloaded' | 'not_ready' | 'quorum_not_met' | 'timeout' | 'io_error' | 'draining'
+export type WriteErrorCode =
+  | 'overloaded'
+  | 'not_ready'
+  | 'cloned'
+  | 'quorum_not_met'
+  | 'timeout'
+  | 'io_error'
+  | 'draining'
+  /** Refused before anything was done, or the disk was full when it came to writing. */
+  | 'disk_full'
 
 /** A write that did not end as applied. */
 export class WriteError extends Error {

@@ -22,6 +22,19 @@ export type CounterName =
   | 'integrity_faults'
   /** Rows found that fail their checksum. */
   | 'corrupt_entries'
+  /** Rows that could not be read and came back from a peer. */
+  | 'healed_entries'
+  /** Rows found that an index names and that are not there. */
+  | 'hidden_entries'
+  /** Leaves that the scrub has read and summed up. */
+  | 'scrub_leaves'
+  | 'scrub_bytes'
+  /** Passes of the scrub over all leaves. */
+  | 'scrub_passes'
+  /** Leaves found whose sum differs from their rows, and that no peer could mend: an integrity fault of this replica. */
+  | 'suspect_leaves'
+  /** Rows of an index that lead to no entry, or to another one. */
+  | 'orphaned_index_rows'
   /** Members that we suspected and that turned out to be alive. */
   | 'false_suspicions'
   /** Entries refused as old (R5). */

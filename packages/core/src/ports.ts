@@ -57,6 +57,11 @@ export interface Transport {
   ): Promise<Answer<Name>>
 }
 
+/** How much may still be written where the data is. */
+export interface DiskSpace {
+  freeBytes(): Promise<number>
+}
+
 /** A row whose checksum is wrong: something was here, and what it was is not known. */
 export type Held = Entry | 'corrupt' | undefined
 
@@ -193,8 +198,8 @@ export interface Store {
   view(): StoreView
   /**
    * Durable when it resolves.
-   * @throws {StoreError} after which the store is poisoned and refuses all but `reopen` and `close`: what
-   * became of the batch is not known.
+   * @throws {StoreError} after which the store is poisoned and refuses to write before `reopen`: what became of the
+   * batch is not known. Reading shows the state before the batch until then.
    */
   commit(batch: CommitBatch): Promise<void>
   /** Whether enough has gathered since the last checkpoint for the next batch to carry one. */
@@ -206,8 +211,16 @@ export interface Store {
 
 export interface LeafContent {
   readonly entries: readonly Entry[]
-  /** Rows that failed their checksum. */
+  /** Rows that failed their checksum, or that the hash index names and that are not there. */
   readonly corrupt: number
+  /** Where those rows are, as far as the index tells. */
+  readonly unreadable: readonly Address[]
+}
+
+/** A row of the dot index: the entry of this address was written as this dot. */
+export interface DotIndexRow {
+  readonly dot: Dot
+  readonly address: Address
 }
 
 /** A tombstone, or an entry with an expiry, and what the frontier has to pass before it goes. */
@@ -227,6 +240,8 @@ export interface StoreView {
   /** Found through the hash index. */
   readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]>
   leaf(leaf: Leaf): Promise<LeafContent>
+  /** The dot index of a partition as it is, whatever the rows are that it leads to. */
+  dotIndex(partition: Partition): AsyncIterable<DotIndexRow>
   /** Entries whose dots `vector` lacks and whose writers are not folded, found through the dot index. */
   missing(partition: Partition, vector: VersionVector, folded: ReadonlySet<WriterId>): AsyncIterable<Entry | CorruptRow>
   /** Entries in order of their addresses. */

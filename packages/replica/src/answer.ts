@@ -14,10 +14,12 @@ import {
   type ReplicaId,
   type ReplicaReport,
   type Roster,
+  type RunId,
   type Store,
   type Timers,
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
+import { heldEntry } from './heal.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
@@ -26,6 +28,8 @@ import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import type { TwinWatch } from './twin-watch.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** Who asks whom, as the frame says. */
 export interface QuestionHeader {
@@ -41,13 +45,20 @@ const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
 const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'hello',
   'publish',
+  'time',
   'probe',
   'indirect-probe',
   'gossip',
   'push-pull',
 ])
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
-const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set(['vector-hash', 'missed-entries', 'tree-nodes', 'swap-entries'])
+const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
+  'vector-hash',
+  'missed-entries',
+  'tree-nodes',
+  'swap-entries',
+  'held-entry',
+])
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
 const SWAPS_MAX = 2
@@ -70,7 +81,12 @@ export interface AnswerContext {
   readonly store: Store
   readonly intake: Intake
   readonly rumors: RumorMonger
+  readonly suspects: SuspectLeaves
   readonly detector: FailureDetector
+  readonly twins: TwinWatch
+  readonly run: RunId
+  /** Lets a conversation go on that nobody waits for. */
+  readonly background: (conversation: Promise<void>) => void
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
   readonly timers: Timers
@@ -100,6 +116,9 @@ export function answerers(context: AnswerContext): Answerers {
   let swaps = 0
   return {
     publish: async (question, from) => {
+      // Of two that go by one id neither can say what "it" has seen: the frontier waits (frontier.md R16).
+      if (question.partitions.length > 0 && context.twins.twin !== undefined)
+        throw new RefusalError('cloned', 'another process goes by the id of this node')
       await context.learn(question, from)
       await promiseAtLeast(question.wanted, context)
       return publicationFor(state(), question.partitions)
@@ -137,7 +156,11 @@ export function answerers(context: AnswerContext): Answerers {
       context.pace.calledBy(from)
       return { ...moment, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
-    'missed-entries': (question) => missedEntries(question, state(), store, answerBytesMax),
+    'missed-entries': async (question) => {
+      const answer = await missedEntries(question, state(), store, answerBytesMax)
+      // Who may have lost rows gives no complete answers (R19): single entries yes, claims no.
+      return { ...answer, claims: answer.claims.filter(([partition]) => !context.suspects.hasIn(partition)) }
+    },
     'tree-nodes': async ({ root, frontier: theirs, nodes }, from) => {
       await context.learnFrontier(theirs, from)
       await context.sweep()
@@ -159,6 +182,11 @@ export function answerers(context: AnswerContext): Answerers {
         swaps--
       }
     },
+    time: (question, from) => {
+      if (from === detector.self.replica) context.background(context.twins.askedBySelf(question))
+      return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
+    },
+    'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

@@ -16,8 +16,11 @@ import type {
   WriterId,
 } from '@grapevine/core'
 
-/** How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone. */
-export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'bootstrap'
+/**
+ * How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
+ * cannot be read here and that has seen all that we have seen.
+ */
+export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'bootstrap' | 'heal'
 
 /** A client's write, before it has a version. */
 export interface LocalWrite {

@@ -6,6 +6,7 @@ import {
   COMMIT_ENTRIES_MAX,
   isMet,
   isPurgeable,
+  isReserved,
   isTombstone,
   leafOf,
   partitionOf,
@@ -55,6 +56,8 @@ export interface CommitPlan {
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  /** Whether the policy of a bucket is among the changes. */
+  readonly changesPolicies: boolean
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
   readonly promise: Hlc
   /** Tells each arrival, in their order. To be called once the batch is durable, and only then. */
@@ -89,6 +92,7 @@ export class CommitDraft {
   readonly #adopted: CommitBatch['adopted'][number][] = []
   readonly #sums = new Map<Leaf, Uint8Array>()
   #hasCorrupt = false
+  #changesPolicies = false
   #entries = 0
   #bytes = 0
   #rebuilds: number
@@ -223,14 +227,16 @@ export class CommitDraft {
         covered,
         frontier: state.frontier,
         bootstrapping: source === 'bootstrap',
+        healing: source === 'heal',
       })
       if (admission === 'refused' || admission === 'failed') return admission
       // Heard twice changes nothing, and so costs no batch.
       if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
-      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current)
+      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current, source === 'heal')
       // It beats what is held, and is itself absent already: what it beats goes.
       else if (admission === 'news' && typeof current === 'object') this.#drop(current)
+      else if (admission === 'news' && current === 'corrupt') this.#dropUnreadable(entry)
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
@@ -282,7 +288,7 @@ export class CommitDraft {
   /** To be called when the plan below is durable, and the state has advanced by it. */
   finish(): CommitPlan {
     const { state } = this.#context
-    const reserve = state.clock.reserveFor()
+    const reserve = state.clock.reserveFor(this.#wallMs)
     // On record no later than its first dot, so that a later run of this replica knows it for closed.
     const isNewWriter = this.#hasIssued && !state.writers.includes(state.writer)
     const batch: CommitBatch = {
@@ -309,8 +315,10 @@ export class CommitDraft {
       batch,
       after: this.#after,
       sums: this.#sums,
+      changesPolicies: this.#changesPolicies,
       promise: state.clock.now,
       tell: this.#tell,
+      // A healed entry changes a row whose dot was covered all along.
       isEmpty:
         this.#dots.length === 0 &&
         this.#after.size === 0 &&
@@ -332,7 +340,8 @@ export class CommitDraft {
     return held
   }
 
-  #put(entry: Entry, before: Held): void {
+  /** @param isHealed whether it takes the place of what cannot be read, and is most likely the same. */
+  #put(entry: Entry, before: Held, isHealed = false): void {
     const { hash } = this.#context
     const sum = this.#sum(leafOf(entry.keyHash))
     if (typeof before === 'object') {
@@ -340,11 +349,21 @@ export class CommitDraft {
       subtractDigest(sum, entryDigest({ keyHash: entry.keyHash, hash: before.hash }, hash))
       this.#count(before, -1)
     }
-    // What cannot be read was counted once; most likely it was a value, and its size is not known.
-    if (before === 'corrupt') this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
-    addDigest(sum, entryDigest(entry, hash))
-    this.#count(entry, 1)
     this.#after.set(entry.address, entry)
+    if (isReserved(entry.address)) this.#changesPolicies = true
+    addDigest(sum, entryDigest(entry, hash))
+    // What cannot be read was counted once; most likely it was a value, and its size is not known.
+    if (before === 'corrupt' && isHealed) return
+    if (before === 'corrupt' && !isReserved(entry.address))
+      this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
+    this.#count(entry, 1)
+  }
+
+  /** What could not be read was this entry or an older one, and is absent. The sum of its leaf is already without it. */
+  #dropUnreadable(entry: Entry): void {
+    this.#before.set(entry.address, entry)
+    this.#count(entry, -1)
+    this.#after.set(entry.address, undefined)
   }
 
   #drop(entry: Entry): void {
@@ -358,7 +377,8 @@ export class CommitDraft {
     const { values, tombstones, bytes, tombstoneBytes } = this.#totals
     const deleted = isTombstone(entry)
     this.#totals = {
-      values: values + (deleted ? 0 : sign),
+      // The cluster's own entries are no keys of anybody's.
+      values: values + (deleted || isReserved(entry.address) ? 0 : sign),
       tombstones: tombstones + (deleted ? sign : 0),
       bytes: bytes + sign * entry.envelope.length,
       tombstoneBytes: tombstoneBytes + (deleted ? sign * entry.envelope.length : 0),

@@ -8,6 +8,7 @@ import {
   type Address,
   type Clock,
   type Hash,
+  type Held,
   type Log,
   type Measures,
   type Random,
@@ -17,6 +18,7 @@ import {
 import { addDigest, entryDigest } from '@grapevine/merkle'
 import type { Arrival } from './arrival.ts'
 import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
+import type { DiskWatch } from './disk-watch.ts'
 import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
@@ -28,6 +30,7 @@ export interface CommitterContext {
   readonly hash: Hash
   readonly measures: Measures
   readonly log: Log
+  readonly disk: DiskWatch
   /** What is on disk cannot be opened again, and waiting will not help. */
   readonly onFatal: (error: unknown) => void
 }
@@ -37,6 +40,11 @@ const SYNCHRONOUS_READS_MAX = 64
 const NOBODY = (): void => {}
 /** Between two tries to open a database that failed. */
 const REOPEN_DELAY_MS = 1_000
+/**
+ * A disk that fails a second time within an hour is failing: opening again once more would only make more writes
+ * unknown (F37). Longer ago, the two have little to do with each other.
+ */
+const FAILURE_MEMORY_MS = 3_600_000
 
 /**
  * The one door for each change of state: clients, rumors, pulls and repairs all queue here. One synced batch is in
@@ -53,6 +61,10 @@ export class Committer {
   #wake: () => void = NOBODY
   #closed = false
   #reopening = false
+  #policyEpoch = 0
+  #failedMs = Number.NEGATIVE_INFINITY
+  /** Why nothing is committed any more. */
+  #ended: unknown
 
   constructor(context: CommitterContext) {
     this.#context = context
@@ -73,13 +85,23 @@ export class Committer {
     return this.#queue.length >= WRITE_QUEUE_ENTRIES_MAX || this.#queueBytes >= WRITE_QUEUE_BYTES_MAX
   }
 
+  /** Another number whenever the policy of some bucket may have changed. */
+  get policyEpoch(): number {
+    return this.#policyEpoch
+  }
+
   get isReopening(): boolean {
     return this.#reopening
   }
 
+  /** The disk has no space to spare: what would need some is refused before it is queued. */
+  get isReadOnly(): boolean {
+    return this.#context.disk.isReadOnly
+  }
+
   submit(arrival: Arrival): void {
-    if (this.#closed) {
-      arrival.fail({ outcome: 'not-applied', cause: new Error('the replica is stopping') })
+    if (this.#closed || this.#ended !== undefined) {
+      arrival.fail({ outcome: 'not-applied', cause: this.#ended ?? new Error('the replica is stopping') })
       return
     }
     this.#queue.push(arrival)
@@ -98,7 +120,10 @@ export class Committer {
   async #run(): Promise<void> {
     let flight: Flight | undefined
     try {
-      while (this.#queue.length > 0 || flight !== undefined) flight = await this.#next(flight)
+      while (this.#queue.length > 0 || flight !== undefined) {
+        flight = await this.#next(flight)
+        if (this.#ended !== undefined && flight === undefined) this.#refuseWaiting(this.#ended)
+      }
     } finally {
       this.#running = undefined
     }
@@ -169,6 +194,7 @@ export class Committer {
     const { plan } = flight
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
+      if (plan.changesPolicies) this.#policyEpoch++
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
@@ -176,6 +202,7 @@ export class Committer {
       error: String(failure.error),
       entries: plan.batch.changes.length,
     })
+    if (!this.#mayPass(failure.error)) return false
     await this.#reopen()
     return false
   }
@@ -255,7 +282,7 @@ export class Committer {
         const corrupt = draft.hasCorrupt ? corruptIn(arrival, draft) : NONE
         if (corrupt.length > 0) {
           if (flight !== undefined || draft.arrivals.length > 0) break
-          await this.#recompute(corrupt, draft)
+          await this.#recompute(corrupt, draft, arrival)
         }
         // Taken out of the queue whatever becomes of it.
         decided++
@@ -268,27 +295,39 @@ export class Committer {
   }
 
   #take(count: number): void {
-    for (const arrival of this.#queue.splice(0, count)) this.#queueBytes -= weightOf(arrival)
+    for (const arrival of this.#queue.splice(0, count)) {
+      const bytes = weightOf(arrival)
+      this.#queueBytes -= bytes
+      this.#context.disk.wrote(bytes)
+    }
   }
 
   async #read(chunk: readonly Arrival[], draft: CommitDraft): Promise<void> {
     const { store } = this.#context
     const unread = new Set<Address>()
+    /** Whoever brings these has found that a row was here: that it is gone altogether makes no difference. */
+    const lost = new Set<Address>()
     for (const arrival of chunk) {
       if (arrival.kind === 'write') draft.noteUnread(arrival.address, unread)
-      else if (arrival.kind === 'entries') for (const entry of arrival.entries) draft.noteUnread(entry.address, unread)
+      else if (arrival.kind === 'entries')
+        for (const { address } of arrival.entries) {
+          draft.noteUnread(address, unread)
+          if (arrival.source === 'heal') lost.add(address)
+        }
       else if (arrival.kind === 'purge') for (const address of arrival.addresses) draft.noteUnread(address, unread)
     }
+    const note = (address: Address, held: Held): void =>
+      draft.read(address, held === undefined && lost.has(address) ? 'corrupt' : held)
     if (unread.size <= SYNCHRONOUS_READS_MAX) {
-      for (const address of unread) draft.read(address, store.read(address))
+      for (const address of unread) note(address, store.read(address))
       return
     }
     const addresses = [...unread]
-    for (const [index, held] of (await store.readMany(addresses)).entries()) draft.read(addresses[index] ?? '', held)
+    for (const [index, held] of (await store.readMany(addresses)).entries()) note(addresses[index] ?? '', held)
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
-  async #recompute(addresses: readonly Address[], draft: CommitDraft): Promise<void> {
+  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: Arrival): Promise<void> {
     const { hash, store, measures, log } = this.#context
     for (const address of addresses) {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
@@ -300,32 +339,73 @@ export class Committer {
       } finally {
         await view.close()
       }
-      measures.add('corrupt_entries')
-      log.warn('corrupt-entry-overwritten', { leaf })
+      // Whoever had it fetched has counted it.
+      if (arrival.kind !== 'entries' || arrival.source !== 'heal') measures.add('corrupt_entries')
+      log.warn('corrupt-entry-replaced', { leaf })
     }
   }
 
   /** After a failed write nothing in memory is to be trusted either: begin again from what is on disk. */
   async #reopen(): Promise<void> {
-    const { store, timers, measures, log, onFatal } = this.#context
-    this.#reopening = true
+    const { store, timers, measures, log, disk } = this.#context
     for (;;) {
+      await this.#awaitSpace()
+      if (this.#closed && disk.isReadOnly) return
+      this.#reopening = true
       try {
         await store.reopen()
         this.#state = this.#freshState()
+        // What became of the failed commit is known only now.
+        this.#policyEpoch++
         this.#reopening = false
+        disk.opened()
         measures.add('store_reopens')
         log.warn('store-reopened', { replayedBatches: store.state.replayedBatches })
         return
       } catch (error) {
         log.error('store-not-reopened', { error: String(error) })
-        if (error instanceof StoreError && error.code !== 'io_error') onFatal(error)
-        for (const arrival of this.#queue.splice(0)) arrival.fail({ outcome: 'not-applied', cause: error })
-        this.#queueBytes = 0
-        if (this.#closed) return
+        this.#refuseWaiting(error)
+        if (!this.#mayPass(error) || this.#closed) return
         await sleep(timers, REOPEN_DELAY_MS)
       }
     }
+  }
+
+  /**
+   * While there is no space the failed handle stays open: it takes no more writes, and reads go on. Closed, it could not
+   * be opened again, since opening needs space too.
+   */
+  async #awaitSpace(): Promise<void> {
+    const { disk, timers } = this.#context
+    while (disk.isReadOnly && disk.canTell && !disk.hasRoom && !this.#closed) {
+      this.#refuseWaiting(new StoreError('disk_full', 'the disk is full'))
+      await sleep(timers, REOPEN_DELAY_MS)
+      await disk.look()
+    }
+  }
+
+  #refuseWaiting(cause: unknown): void {
+    for (const arrival of this.#queue.splice(0)) arrival.fail({ outcome: 'not-applied', cause })
+    this.#queueBytes = 0
+  }
+
+  /**
+   * Whether it makes sense to open the store again. Space comes back and so do file descriptors; a disk that fails gets
+   * one more chance; what is missing or forbidden stays so. When not, the replica is told to end.
+   */
+  #mayPass(error: unknown): boolean {
+    const { clock, disk, onFatal } = this.#context
+    const code = error instanceof StoreError ? error.code : 'io_error'
+    if (code === 'disk_full') disk.ranOut()
+    if (code === 'disk_full' || code === 'too_many_files') return true
+    const nowMs = clock.monotonicMs()
+    const isFirst = nowMs - this.#failedMs > FAILURE_MEMORY_MS
+    this.#failedMs = nowMs
+    if (code === 'io_error' && isFirst) return true
+    this.#reopening = true
+    this.#ended = error
+    onFatal(error)
+    return false
   }
 
   #freshState(): ReplicaState {

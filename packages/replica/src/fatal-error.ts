@@ -3,6 +3,8 @@ export type FatalCode =
   | 'cluster_exists'
   /** A member bears this node's name, and this directory does not prove to be its. */
   | 'name_taken'
+  /** The data directory is that of a node of another name. */
+  | 'wrong_name'
   /** This replica was fenced: nobody talks to it any more. */
   | 'evicted'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */

@@ -4,4 +4,5 @@ export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.t
 export * from './replica.ts'
 export * from './replica-options.ts'
 export * from './running-replica.ts'
+export type { ScrubProgress, ScrubReport } from './scrubber.ts'
 export * from './settings.ts'

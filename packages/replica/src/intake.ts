@@ -5,6 +5,7 @@ import {
   openEnvelope,
   PARKED_BYTES_MAX,
   PARKED_ENTRIES_MAX,
+  type Address,
   type Admission,
   type Clock,
   type Entry,
@@ -69,6 +70,15 @@ export class Intake {
   /** Called when something was news after a quiet time, and with how long that was. */
   onNews: (quietMs: number) => void = () => {}
 
+  /** How many entries wait, by the replica that made them. */
+  parkedFrom(): ReadonlyMap<ReplicaId, number> {
+    const counts = new Map<ReplicaId, number>()
+    for (const { version } of this.#parked.values()) counts.set(version.replica, (counts.get(version.replica) ?? 0) + 1)
+    return counts
+  }
+  /** Called with an address whose row here cannot be read, so that what arrived could not be judged. */
+  onUnreadable: (address: Address) => void = () => {}
+
   get parked(): number {
     return this.#parked.size
   }
@@ -81,7 +91,9 @@ export class Intake {
     source,
     from,
   }: Received): Promise<readonly Fate[]> {
-    const { clock, driftMs, measures } = this.#context
+    const { clock, committer, driftMs, measures } = this.#context
+    // Nothing is taken in and nothing claimed: whoever sends it keeps it, and a later pull asks for it again.
+    if (committer.isReadOnly) return entries.map(() => 'failed')
     const wallMs = clock.wallMs()
     const inTime = entries.filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
     const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
@@ -96,6 +108,8 @@ export class Intake {
       from,
     })
     if (admissions.includes('news')) this.#noteNews()
+    for (const [index, admission] of admissions.entries())
+      if (admission === 'failed') this.onUnreadable(inTime[index]?.address ?? '')
     const refused = admissions.filter((admission) => admission === 'refused').length
     if (refused > 0) measures.add('refused_entries', refused)
     if (early.length === 0) return admissions

@@ -36,6 +36,8 @@ export interface JoinContext {
   readonly rebuild: boolean
   readonly driftMs: number
   readonly peerTimeoutMs: number
+  /** Tells how far the sponsor's clock is ahead of ours, when that is too far to join; undefined when it is not. */
+  readonly sponsorIsAhead: (aheadMs: number | undefined) => void
   readonly isStopping: () => boolean
 }
 
@@ -115,9 +117,15 @@ async function askOne(seed: string, replica: ReplicaId, context: JoinContext): P
     const sponsorship = await transport.ask(peer, 'join', question, context.peerTimeoutMs)
     const aheadMs = sponsorship.clock.wallMs - clock.wallMs()
     if (aheadMs > driftMs) {
-      log.error('clock-suspect', { sponsor: seed, aheadMs })
+      log.error('clock-suspect', {
+        sponsor: seed,
+        aheadMs,
+        advice: 'set the clocks, best by NTP: this node then joins',
+      })
+      context.sponsorIsAhead(aheadMs)
       return undefined
     }
+    context.sponsorIsAhead(undefined)
     const identity: Identity = {
       cluster: sponsorship.cluster,
       replica,

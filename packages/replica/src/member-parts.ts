@@ -11,10 +11,12 @@ import {
   type MemberUpdate,
   type ReplicaId,
   type ReplicaReport,
+  type RunId,
 } from '@grapevine/core'
 import { answerers, type Answerers } from './answer.ts'
 import { askMembers, type AskMember } from './ask-member.ts'
 import { ClassicRumors } from './classic-rumors.ts'
+import { ClockWatch } from './clock-watch.ts'
 import type { Committer } from './committer.ts'
 import { EagerRumors, type RumorContext } from './eager-rumors.ts'
 import { FatalError } from './fatal-error.ts'
@@ -29,6 +31,8 @@ import { Publications } from './publications.ts'
 import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import { TwinWatch } from './twin-watch.ts'
+import type { SuspectLeaves } from './suspect-leaves.ts'
 
 /** What a replica has once it knows who it is. */
 export interface MemberParts {
@@ -38,6 +42,8 @@ export interface MemberParts {
   readonly pace: PullPace
   readonly owners: Owners
   readonly answerers: Answerers
+  readonly clocks: ClockWatch
+  readonly twins: TwinWatch
   readonly publications: Publications
   readonly purger: Purger
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
@@ -52,17 +58,21 @@ export interface MemberParts {
 export interface MemberContext {
   readonly options: ReplicaOptions
   readonly identity: Identity
+  /** This process. */
+  readonly run: RunId
   readonly committer: Committer
   readonly intake: Intake
   readonly changeMembership: ChangeMembership
   readonly isPaused: (what: Pausable) => boolean
   readonly report: () => ReplicaReport
+  readonly suspects: SuspectLeaves
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
-  const { options, identity, committer, intake, changeMembership, isPaused } = context
+  const { options, identity, run, committer, intake, changeMembership, isPaused } = context
   const { transport, clock, timers, random, measures, log, settings, store } = options
   const state = (): Committer['state'] => committer.state
+  const self = { replica: identity.replica, address: options.self.address }
   let contacted = false
 
   const ask = askMembers({
@@ -95,11 +105,24 @@ export function assembleMember(context: MemberContext): MemberParts {
     measures,
     log,
     probe: settings.probe,
+    onNamesake: (address) => background(twins.heardOfSelfAt(address)),
     onChange: ({ kind, member }) => {
       if (kind === 'refute') void noteIncarnation(member.incarnation).catch(() => {})
       // A new run of a member takes rumors until it says otherwise.
       if (kind === 'join' || kind === 'alive' || kind === 'refresh') rumors.notice(member.replica, true)
     },
+  })
+  const twins: TwinWatch = new TwinWatch({ ...self, transport, clock, log, run })
+  const clocks: ClockWatch = new ClockWatch({
+    ...self,
+    clock,
+    log,
+    ask,
+    run,
+    intake,
+    live: () => detector.livePeers().map(({ replica }) => replica),
+    member: (replica) => detector.member(replica),
+    driftMs: settings.driftMs,
   })
   const owners = new Owners({
     roster: () => state().roster,
@@ -137,6 +160,10 @@ export function assembleMember(context: MemberContext): MemberParts {
     random,
     idleMs: settings.pullIntervalMs,
   })
+
+  function background(conversation: Promise<void>): void {
+    conversation.catch((error: unknown) => log.error('twin-not-looked-for', { error: String(error) }))
+  }
 
   function refuseToGoOn(): void {
     options.onFatal(evictedError(identity))
@@ -181,6 +208,8 @@ export function assembleMember(context: MemberContext): MemberParts {
     rumors,
     pace,
     owners,
+    clocks,
+    twins,
     publications,
     purger,
     learn,
@@ -195,6 +224,9 @@ export function assembleMember(context: MemberContext): MemberParts {
       store,
       intake,
       detector,
+      twins,
+      run,
+      background,
       pace,
       clock,
       timers,
@@ -207,6 +239,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       rumors,
       answerBytesMax: settings.frameBytes,
       report: context.report,
+      suspects: context.suspects,
     }),
   }
 }
@@ -216,6 +249,15 @@ export function evictedError({ name, replica }: Identity): FatalError {
     'evicted',
     `this node (${name}, ${replica}) was evicted from the cluster, and nobody talks to it any more. Start it with ` +
       `--rebuild: its data is moved aside, and it joins anew.`,
+  )
+}
+
+export function wrongNameError(inDirectory: string, given: string): FatalError {
+  return new FatalError(
+    'wrong_name',
+    `the data directory is that of the node ${inDirectory}, and this one was started as ${given} (without --name ` +
+      `a node goes by the name of its host). Start it with --name ${inDirectory}, or give ${given} a --data-dir of its own. A node cannot be renamed; to give its data another name, ` +
+      `join as ${given} with an empty directory, and then end the membership of ${inDirectory}.`,
   )
 }
 

@@ -1,4 +1,16 @@
-import type { Clock, Hash, Log, Measures, MemberUpdate, Random, Store, Timers, Transport } from '@grapevine/core'
+import type {
+  Clock,
+  DiskSpace,
+  Hash,
+  Log,
+  Measures,
+  MemberUpdate,
+  Random,
+  Store,
+  Timers,
+  Transport,
+} from '@grapevine/core'
+import type { ScrubProgress } from './scrubber.ts'
 import type { ReplicaSettings } from './settings.ts'
 
 export interface ReplicaOptions {
@@ -11,6 +23,10 @@ export interface ReplicaOptions {
   readonly log: Log
   readonly measures: Measures
   readonly settings: ReplicaSettings
+  /** Where nobody can tell how much space is left, only a failed write says that there is none. */
+  readonly disk?: DiskSpace
+  /** Where the scrub was when this node was last up; else it begins anew. */
+  readonly scrubProgress?: ScrubProgress
   /** Where and what this node is; its id and incarnation come from the store. */
   readonly self: Omit<MemberUpdate, 'replica' | 'state' | 'incarnation'>
   /** Addresses of peer ports to try, always: names are resolved again each time. */

@@ -1,5 +1,6 @@
 import type {
   Address,
+  BucketPolicy,
   Entry,
   EntryOutline,
   Held,
@@ -9,10 +10,12 @@ import type {
   Peer,
   Precondition,
   ReplicaReport,
+  Skew,
   StoreView,
   Version,
   WriteConcern,
 } from '@grapevine/core'
+import type { ScrubReport } from './scrubber.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -45,6 +48,8 @@ export interface MemberView {
   readonly incarnation: number
   /** Smoothed round trip of probes, or undefined before the first answer. */
   readonly rttMs: number | undefined
+  /** How far its clock is from ours; undefined before it was asked. */
+  readonly skew: Skew | undefined
   readonly isSelf: boolean
 }
 
@@ -108,6 +113,14 @@ export interface ExchangeReport {
   readonly bytesOut: number
 }
 
+export interface DiskStatus {
+  /** Too little space is left: writes are refused, and nothing is taken from peers. */
+  readonly isReadOnly: boolean
+  /** `undefined` where nobody can tell. */
+  readonly freeBytes: number | undefined
+  readonly reserveBytes: number
+}
+
 /** What the gauges of `/metrics` and the readiness check are made of. */
 export interface ReplicaStatus {
   readonly identity: Identity
@@ -121,7 +134,14 @@ export interface ReplicaStatus {
   readonly membersByState: Readonly<Record<MemberState, number>>
   readonly localHealth: number
   readonly parked: number
+  /** The same by the name of the member that made the entries, or its id when it is none any more. */
+  readonly parkedFrom: Readonly<Record<string, number>>
+  /** How far each live member's clock is ahead of this one's, in milliseconds, by name. */
+  readonly skewsMs: Readonly<Record<string, number>>
   readonly writeQueue: number
+  readonly disk: DiskStatus
+  /** Leaves of which this replica knows that it has lost something. */
+  readonly suspectLeaves: number
   readonly rebuilds: number
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */
@@ -137,6 +157,8 @@ export interface Replica {
   status(): ReplicaStatus
   /** What this replica holds; also while it is alone. @throws {StoreError} while the store is being reopened. */
   read(address: Address): Held
+  /** What holds for writes to this bucket that do not say otherwise. @throws {StoreError} as `read` does. */
+  policyOf(bucket: string): BucketPolicy
   /** One moment of the store, for lists and snapshots. The caller closes it. */
   view(): StoreView
   /** @throws {WriteError} with the outcome. */
@@ -153,6 +175,16 @@ export interface Replica {
   divergence(): Promise<DivergenceReport>
   diff(withReplica: string, fromLeaf: number, limit: number): Promise<DiffPage>
   inspect(address: Address): Promise<readonly KeyOnReplica[]>
+
+  /**
+   * What a row that cannot be read held, from a peer that knows; `corrupt` when nobody does. What is found also takes the
+   * row's place.
+   */
+  heal(address: Address): Promise<Held>
+  /** Begins to read and sum up everything, or tells how far the one under way is. */
+  scrub(): ScrubReport
+  /** The last one that was begun by hand. */
+  scrubReport(): ScrubReport | undefined
 
   pause(what: Pausable): void
   resume(what: Pausable): void

@@ -4,6 +4,7 @@ import {
   standingOf,
   type Address,
   type Answer,
+  type BucketPolicy,
   type Held,
   type Identity,
   type MemberState,
@@ -13,14 +14,19 @@ import {
   type Refusal,
   type ReplicaId,
   type ReplicaReport,
+  type RunId,
   type StoreView,
 } from '@grapevine/core'
 import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
+import { BucketPolicies } from './bucket-policies.ts'
+import { clockAdvice } from './clock-watch.ts'
 import { Committer } from './committer.ts'
+import { DiskWatch } from './disk-watch.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
+import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
 import {
   askForSponsor,
@@ -30,7 +36,14 @@ import {
   type Introduction,
   type JoinContext,
 } from './join.ts'
-import { assembleMember, evictedError, ignoreAbsence, remembered, type MemberParts } from './member-parts.ts'
+import {
+  assembleMember,
+  evictedError,
+  ignoreAbsence,
+  remembered,
+  wrongNameError,
+  type MemberParts,
+} from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
@@ -49,7 +62,10 @@ import type {
 import type { ReplicaOptions } from './replica-options.ts'
 import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
 import { Rounds } from './rounds.ts'
+import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { sponsor } from './sponsor.ts'
+import { twinAdvice } from './twin-watch.ts'
+import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
 
@@ -59,21 +75,32 @@ const FLUSH_MS = 1_000
 /** One replica, wired together. What it does is in the files that it imports; here is only who knows whom. */
 export class RunningReplica implements Replica {
   readonly #options: ReplicaOptions
+  readonly #disk: DiskWatch
   readonly #committer: Committer
   readonly #intake: Intake
+  readonly #suspects: SuspectLeaves
+  readonly #healer: Healer
+  readonly #scrubber: Scrubber
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
+  readonly #policies: BucketPolicies
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
+  /** Draws the line between this process and any other with the same replica id. */
+  readonly #run: RunId
+  /** How far the only sponsor's clock is ahead of ours, when that is too far to join. */
+  #sponsorAheadMs: number | undefined
   #searched = false
   #stopping = false
 
   constructor(options: ReplicaOptions) {
     const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
-    this.#committer = new Committer(options)
+    this.#run = options.random.hex(8)
+    this.#disk = new DiskWatch({ disk: options.disk, timers, log, reserveBytes: settings.diskReserveBytes })
+    this.#committer = new Committer({ ...options, disk: this.#disk })
     this.#intake = new Intake({
       committer: this.#committer,
       clock,
@@ -86,6 +113,30 @@ export class RunningReplica implements Replica {
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)
+    this.#policies = new BucketPolicies({
+      read: (address) => this.read(address),
+      epoch: () => this.#committer.policyEpoch,
+    })
+    this.#suspects = new SuspectLeaves(options)
+    const state = (): Committer['state'] => this.#committer.state
+    this.#healer = new Healer({
+      ...options,
+      state,
+      intake: this.#intake,
+      ask: (...question) => this.#memberOrRefuse().ask(...question),
+      livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
+    })
+    this.#scrubber = new Scrubber({
+      ...options,
+      state,
+      changeMembership: this.#changeMembership,
+      healer: this.#healer,
+      suspects: this.#suspects,
+      progress: options.scrubProgress,
+      bytesPerSecond: settings.scrubBytesPerSecond,
+      isStopping: () => this.#stopping,
+    })
+    this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -110,7 +161,24 @@ export class RunningReplica implements Replica {
       membersByState: member?.detector.countsByState() ?? { alive: 0, suspect: 0, dead: 0, left: 0 },
       localHealth: member?.detector.localHealth ?? 0,
       parked: this.#intake.parked,
+      parkedFrom: Object.fromEntries(
+        [...this.#intake.parkedFrom()].map(([replica, count]) => [
+          member?.detector.member(replica)?.name ?? replica,
+          count,
+        ]),
+      ),
+      skewsMs: Object.fromEntries(
+        this.members().flatMap(({ name, state, skew }) =>
+          skew !== undefined && (state === 'alive' || state === 'suspect') ? [[name, skew.skewMs]] : [],
+        ),
+      ),
       writeQueue: this.#committer.queueLength,
+      suspectLeaves: this.#suspects.leaves.length,
+      disk: {
+        isReadOnly: this.#disk.isReadOnly,
+        freeBytes: this.#disk.freeBytes,
+        reserveBytes: this.#disk.reserveBytes,
+      },
       rebuilds: this.#committer.state.rebuilds,
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
@@ -126,6 +194,10 @@ export class RunningReplica implements Replica {
       this.#options.log.error('corrupt-entry', { address })
     }
     return held
+  }
+
+  policyOf(bucket: string): BucketPolicy {
+    return this.#policies.of(bucket)
   }
 
   view(): StoreView {
@@ -144,8 +216,21 @@ export class RunningReplica implements Replica {
     })
   }
 
+  heal(address: Address): Promise<Held> {
+    return this.#healer.heal(address)
+  }
+
+  scrub(): ScrubReport {
+    return this.#scrubber.start()
+  }
+
+  scrubReport(): ScrubReport | undefined {
+    return this.#scrubber.report
+  }
+
   members(): readonly MemberView[] {
-    return this.#member?.detector.members() ?? []
+    const member = this.#member
+    return member?.detector.members().map((view) => ({ ...view, skew: member.clocks.skewOf(view.replica) })) ?? []
   }
 
   livePeers(): readonly Peer[] {
@@ -207,6 +292,7 @@ export class RunningReplica implements Replica {
     while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
     this.#member?.rumors.stop()
     this.#intake.stop()
+    this.#disk.stop()
     await this.#committer.close()
     await store.close()
   }
@@ -231,6 +317,8 @@ export class RunningReplica implements Replica {
     const member = this.#memberOrRefuse()
     // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
+    // Its directory may be open again in the next run already, which must not take this one for a twin.
+    if (name === 'time' && this.#stopping) throw new RefusalError('busy', 'this node is stopping')
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
     const answerers: Readonly<Record<string, unknown>> = member.answerers
@@ -242,7 +330,10 @@ export class RunningReplica implements Replica {
 
   async #live(): Promise<void> {
     const { store, timers } = this.#options
+    await this.#disk.start()
     const known = this.#identity
+    const { name } = this.#options.self
+    if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
@@ -269,11 +360,13 @@ export class RunningReplica implements Replica {
     this.#member = assembleMember({
       options: this.#options,
       identity: raised,
+      run: this.#run,
       committer: this.#committer,
       intake: this.#intake,
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
+      suspects: this.#suspects,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -285,6 +378,7 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
+      scrub: () => this.#scrubber.round(),
     })
     return this.#member
   }
@@ -325,14 +419,32 @@ export class RunningReplica implements Replica {
 
   readonly #isPaused = (what: Pausable): boolean => this.#paused.has(what)
 
-  readonly #writeRefusal = (): 'not_ready' | 'draining' | undefined => {
+  /**
+   * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
+   * follow what is held, whatever the clock says.
+   */
+  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
     if (this.#stopping) return 'draining'
-    return this.#unreadiness() === undefined ? undefined : 'not_ready'
+    if (this.#member?.twins.twin !== undefined) return 'cloned'
+    if (this.#incompleteness() !== undefined) return 'not_ready'
+    return this.#disk.isReadOnly ? 'disk_full' : undefined
   }
 
   #unreadiness(): string | undefined {
+    const incompleteness = this.#incompleteness()
+    if (incompleteness !== undefined) return incompleteness
+    const twin = this.#member?.twins.twin
+    if (twin !== undefined) return `cloned: ${twinAdvice(twin)}`
+    const fault = this.#member?.clocks.fault
+    return fault && `clock_suspect: ${clockAdvice(fault)}`
+  }
+
+  /** Why this node is not yet, or no more, a member that holds what a member holds. */
+  #incompleteness(): string | undefined {
     const identity = this.#identity
     if (this.#stopping) return 'stopping'
+    if (identity === undefined && this.#sponsorAheadMs !== undefined)
+      return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
     if (identity === undefined) return this.#options.found ? 'founding' : 'looking for a sponsor'
     if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
     if (identity.stage === 'joining') return 'joining'
@@ -402,6 +514,9 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       driftMs: settings.driftMs,
       peerTimeoutMs: settings.peerTimeoutMs,
+      sponsorIsAhead: (aheadMs) => {
+        this.#sponsorAheadMs = aheadMs
+      },
       isStopping: () => this.#stopping,
     }
   }

@@ -15,6 +15,12 @@ export interface ReplicaSettings {
   readonly repairBytesPerSecond: number
   readonly driftMs: number
   readonly peerTimeoutMs: number
+  /** Below so much free space the replica only reads (P13). 0 for never. */
+  readonly diskReserveBytes: number
+  /** How long a pass of the scrub over all entries takes at least. 0 turns it off. */
+  readonly scrubIntervalMs: number
+  /** And how fast it may read. Bytes per second. */
+  readonly scrubBytesPerSecond: number
   /** Bytes of entries in one question or answer. */
   readonly frameBytes: number
   /** How long a node with data looks for the others before it serves alone. */
@@ -31,6 +37,9 @@ export const DEFAULT_SETTINGS: ReplicaSettings = {
   repairBytesPerSecond: 32 * 1024 * 1024,
   driftMs: DRIFT_MS_MAX,
   peerTimeoutMs: 5_000,
+  diskReserveBytes: 0,
+  scrubIntervalMs: 0,
+  scrubBytesPerSecond: 4 * 1024 * 1024,
   frameBytes: PEER_FRAME_BYTES_MAX,
   joinTimeoutMs: 5_000,
   probe: { intervalMs: 1_000, timeoutMs: 500, indirectProbes: 3 },

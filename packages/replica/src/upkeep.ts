@@ -1,4 +1,14 @@
-import { compareHlc, HLC_ZERO, hlcAt, laterHlc, type Hlc, type Purgeable, type ReplicaId } from '@grapevine/core'
+import {
+  compareHlc,
+  HLC_ZERO,
+  hlcAt,
+  laterHlc,
+  sample,
+  PARTITIONS,
+  type Hlc,
+  type Purgeable,
+  type ReplicaId,
+} from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import { frontierRound } from './frontier-round.ts'
@@ -14,6 +24,10 @@ import { sleep } from './sleep.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
+/** Between two looks at the others' clocks: they wander by at most 5 ms meanwhile, and somebody may set one. */
+const CLOCKS_INTERVAL_MS = 10_000
+/** Members asked for their time in one look. */
+const CLOCKS_PER_ROUND = 2
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
 
@@ -35,6 +49,8 @@ export interface UpkeepContext {
   readonly changeMembership: ChangeMembership
   readonly isPaused: (what: Pausable) => boolean
   readonly exchange: (peer: ReplicaId) => Promise<unknown>
+  /** One partition of the scrub. */
+  readonly scrub: () => Promise<void>
 }
 
 /** What a replica does by itself, again and again: pulls, exchanges, and keeping in touch. */
@@ -72,7 +88,7 @@ export class Upkeep {
   /** Once the replica is a member: a joiner takes from its sponsor alone (frontier.md R13). */
   start(): void {
     const { member, options, rounds } = this.#context
-    const { antiEntropyIntervalMs, pullIntervalMs } = options.settings
+    const { antiEntropyIntervalMs, pullIntervalMs, scrubIntervalMs } = options.settings
     member.rumors.start()
     if (pullIntervalMs > 0) this.#startPulls()
     rounds.every(
@@ -80,11 +96,23 @@ export class Upkeep {
       () => antiEntropyIntervalMs,
       () => this.#antiEntropy(),
     )
+    if (scrubIntervalMs > 0)
+      rounds.every(
+        'scrub',
+        () => scrubIntervalMs / PARTITIONS,
+        () => this.#context.scrub(),
+      )
     rounds.every(
       'purge',
       () => options.settings.purgeIntervalMs,
       () => this.#purge(),
     )
+    rounds.every(
+      'clocks',
+      () => CLOCKS_INTERVAL_MS,
+      () => this.#askTimes(),
+    )
+    rounds.run('clocks', () => this.#askTimes())
     rounds.every(
       'peers',
       () => PEERS_INTERVAL_MS,
@@ -155,9 +183,9 @@ export class Upkeep {
   }
 
   async #pull(): Promise<void> {
-    const { options, member, pulling, isPaused, exchange } = this.#context
+    const { options, member, committer, pulling, isPaused, exchange } = this.#context
     const peer = member.pace.nextPeer()
-    if (peer === undefined || isPaused('anti-entropy')) return
+    if (peer === undefined || isPaused('anti-entropy') || committer.isReadOnly) return
     const { measures, log } = options
     member.pace.asks(peer)
     const { entries, rootsDiffer } = await pullRound(peer, pulling)
@@ -170,12 +198,21 @@ export class Upkeep {
   }
 
   async #antiEntropy(): Promise<void> {
-    const { member, isPaused, exchange } = this.#context
+    const { member, committer, isPaused, exchange } = this.#context
     const peer = this.randomPeer()
-    if (isPaused('anti-entropy') || peer === undefined) return
+    // What it would bring has no room here; the others ask by themselves for what they lack.
+    if (isPaused('anti-entropy') || peer === undefined || committer.isReadOnly) return
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)
+  }
+
+  /** One silent member must not keep the others from being asked. */
+  async #askTimes(): Promise<void> {
+    const { member, options } = this.#context
+    const peers = sample(member.detector.livePeers(), CLOCKS_PER_ROUND, options.random)
+    await Promise.all(peers.map(({ replica }) => member.clocks.askTime(replica).catch(ignoreAbsence)))
+    member.clocks.report()
   }
 
   async #notePeers(): Promise<void> {
@@ -211,6 +248,8 @@ export class Upkeep {
   async #purge(): Promise<void> {
     const { committer, member, options, isPaused } = this.#context
     const { pullIntervalMs } = options.settings
+    // Of two that go by one id neither knows what the other has said in its name (frontier.md R16).
+    if (member.twins.twin !== undefined) return
     await member.purger.sweep()
     for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
       const oldest = await this.#firstPurgeable(laterHlc(committer.state.clock.now, hlcAt(options.clock.wallMs())))

@@ -1,4 +1,4 @@
-import { acksNeeded, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import { acksNeeded, StoreError, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -12,7 +12,7 @@ export interface WriteContext {
   readonly hash: Hash
   readonly timers: Timers
   /** Why writes are not taken now, or undefined. */
-  readonly refusal: () => 'not_ready' | 'draining' | undefined
+  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined
 }
 
 /**
@@ -25,7 +25,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const { committer, rumors, owners, hash } = context
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
-    return fail(refusal ?? 'not_ready', `this node is ${refusal === 'draining' ? 'stopping' : 'not ready'}`)
+    return fail(refusal ?? 'not_ready', REFUSED[refusal ?? 'not_ready'])
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
   const keyHash = hash.sha256(bytesOf(request.address))
   const members = owners.ofEntry({ keyHash }).length
@@ -56,7 +56,12 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       precondition: request.precondition,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
-        reject(new WriteError('io_error', outcome, 'the write could not be made durable', 0, { cause }))
+        // Not knowing whether it is there is another thing than having no room for it.
+        const isFull = outcome === 'not-applied' && cause instanceof StoreError && cause.code === 'disk_full'
+        const [code, message] = isFull
+          ? (['disk_full', REFUSED.disk_full] as const)
+          : (['io_error', 'the write could not be made durable'] as const)
+        reject(new WriteError(code, outcome, message, 0, { cause }))
       },
       settle: (outcome) => {
         if (outcome.kind === 'precondition-failed') return finish(outcome)
@@ -84,6 +89,18 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   })
 }
 
-function fail(code: 'not_ready' | 'draining' | 'overloaded' | 'quorum_not_met', message: string): Promise<never> {
+const REFUSED = {
+  not_ready: 'this node is not ready',
+  draining: 'this node is stopping',
+  cloned: 'another process goes by the id of this node, so neither takes writes: /readyz?verbose says what to do',
+  disk_full:
+    'the disk of this node has less space than is to be kept free, so it only reads. It writes again by itself when ' +
+    'there is room; until then another node may take the write',
+}
+
+function fail(
+  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full',
+  message: string,
+): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))
 }

@@ -18,6 +18,7 @@ import { array, assert as assertProperty, asyncProperty, boolean, constantFrom, 
 import { describe, expect, it } from 'vitest'
 import type { LocalOutcome } from '../src/arrival.ts'
 import { Committer } from '../src/committer.ts'
+import { DiskWatch } from '../src/disk-watch.ts'
 import { membershipChanger } from '../src/membership-change.ts'
 import { seededRandom, sha256, valueOf } from './small-cluster.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -30,7 +31,9 @@ interface Bench {
   readonly committer: Committer
   readonly db: MemoryLevel<Buffer, Buffer>
   /** Batches that fail instead of being written, and openings that fail. */
-  readonly faults: { batches: number; openings: number; commits: number }
+  readonly faults: { batches: number; openings: number; commits: number; kind: string }
+  /** Why the replica was told to end. */
+  readonly fatal: unknown[]
   /** What a batch waits for before it is written. */
   readonly disk: { ready: Promise<void> }
 }
@@ -38,12 +41,13 @@ interface Bench {
 async function bench(): Promise<Bench> {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
   const time = new VirtualTime()
-  const faults = { batches: 0, openings: 0, commits: 0 }
+  const faults = { batches: 0, openings: 0, commits: 0, kind: 'No space left on device' }
+  const fatal: unknown[] = []
   const disk = { ready: Promise.resolve() }
   const store = await LevelStore.open({
     hash: sha256,
     openDatabase: async () => {
-      if (faults.openings-- > 0) throw new Error('IO error: still no space')
+      if (faults.openings-- > 0) throw new Error('IO error: No space left on device')
       await db.open()
       return db
     },
@@ -60,7 +64,7 @@ async function bench(): Promise<Bench> {
       const write = rows.write.bind(rows)
       rows.write = async (options?: object) => {
         await disk.ready
-        if (faults.batches-- > 0) throw new Error('IO error: no space left')
+        if (faults.batches-- > 0) throw new Error(`IO error: ${faults.kind}`)
         await write(options ?? {})
       }
       return rows
@@ -77,7 +81,8 @@ async function bench(): Promise<Bench> {
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
-    onFatal: (error) => expect.unreachable(String(error)),
+    disk: new DiskWatch({ disk: undefined, timers: time, log: SILENT, reserveBytes: 0 }),
+    onFatal: (error) => fatal.push(error),
   })
   const identity = {
     cluster: random.hex(16),
@@ -89,7 +94,7 @@ async function bench(): Promise<Bench> {
   } as const
   await membershipChanger(committer)(() => ({ identity, roster: { known: [identity.replica], evicted: [] } }))
   faults.commits = 0
-  return { time, store, committer, db, faults, disk }
+  return { time, store, committer, db, faults, fatal, disk }
 }
 
 function put(
@@ -215,6 +220,19 @@ it('calls writes not applied that wait while the database cannot be opened, and 
   expect(b.store.read(addressOf('things', 'a'))).toBeUndefined()
 })
 
+it('opens the store once after a disk that failed, and ends the second time', async () => {
+  const b = await bench()
+  b.faults.batches = 1
+  b.faults.kind = 'Input/output error'
+  await expect(put(b, 'a', 'one')).rejects.toMatchObject({ outcome: 'unknown' })
+  await put(b, 'a', 'two')
+  expect(b.fatal).toEqual([])
+  b.faults.batches = 1
+  await expect(put(b, 'a', 'three')).rejects.toMatchObject({ outcome: 'unknown' })
+  expect(b.fatal).toMatchObject([{ code: 'io_error' }])
+  await expect(put(b, 'a', 'four')).rejects.toMatchObject({ outcome: 'not-applied' })
+})
+
 it('overwrites an entry that cannot be read, and recomputes its leaf alone', async () => {
   const b = await bench()
   for (let key = 0; key < 200; key++) await put(b, `k${key}`, 'v')
@@ -245,6 +263,7 @@ it('starts from checkpoints with the same tree and vectors as from the journal',
     hash: sha256,
     measures: NO_MEASURES,
     log: SILENT,
+    disk: new DiskWatch({ disk: undefined, timers: b.time, log: SILENT, reserveBytes: 0 }),
     onFatal: (error) => expect.unreachable(String(error)),
   })
   expect(again.state.tree.root()).toBe(root)

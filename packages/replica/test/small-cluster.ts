@@ -47,6 +47,7 @@ interface Machine {
   readonly db: MemoryLevel<Buffer, Buffer>
   process: Process | undefined
   readonly fatal: unknown[]
+  freeBytes: number
 }
 
 /** A few replicas in one process: real bytes on the wire, memory for a disk, and time that passes when told to. */
@@ -54,6 +55,9 @@ export class SmallCluster {
   readonly time = new VirtualTime()
   readonly asked: Asked[] = []
   readonly warnings: string[] = []
+  readonly errors: string[] = []
+  /** How far the wall clock of a node is ahead of that of the cluster. */
+  readonly skewMs = new Map<string, number>()
   /** Links that carry nothing, as `from>to`; `*` stands for all. */
   readonly cut = new Set<string>()
   readonly #machines = new Map<string, Machine>()
@@ -85,13 +89,28 @@ export class SmallCluster {
     return this.#machines.get(name)?.fatal ?? []
   }
 
+  /** What is on a node's disk, to damage it. */
+  database(name: string): MemoryLevel<Buffer, Buffer> {
+    const machine = this.#machines.get(name)
+    if (machine === undefined) throw new Error(`there is no ${name}`)
+    return machine.db
+  }
+
+  setFreeBytes(name: string, freeBytes: number): void {
+    const machine = this.#machines.get(name)
+    if (machine !== undefined) machine.freeBytes = freeBytes
+  }
+
   idOf(name: string): string {
     return this.node(name).status().identity.replica
   }
 
   async start(
     name: string,
-    { as = name, ...options }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds'>> & { as?: string } = {},
+    {
+      as = name,
+      ...options
+    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
@@ -106,13 +125,21 @@ export class SmallCluster {
     process.replica = new RunningReplica({
       store,
       transport: this.#transportOf(name, process),
-      clock: this.time,
+      clock: {
+        wallMs: () => this.time.wallMs() + (this.skewMs.get(name) ?? 0),
+        monotonicMs: () => this.time.monotonicMs(),
+      },
       timers: { after: (delayMs, run) => this.time.after(delayMs, () => process.crashed || run()) },
       random: this.#random,
       hash: sha256,
-      log: { info: () => {}, warn: (event) => this.warnings.push(`${name}: ${event}`), error: () => {} },
+      log: {
+        info: () => {},
+        warn: (event) => this.warnings.push(`${name}: ${event}`),
+        error: (event) => this.errors.push(`${name}: ${event}`),
+      },
       measures: this.#measures,
       settings: { ...DEFAULT_SETTINGS, ...this.#settings },
+      disk: { freeBytes: () => Promise.resolve(machine.freeBytes) },
       self: { name: as, address: machine.address, clientUrl: `http://${name}`, zone: '', version: '0' },
       seeds: [...this.#machines.values()]
         .map(({ address }) => address)
@@ -133,6 +160,17 @@ export class SmallCluster {
     if (machine?.process === undefined) return
     machine.process.crashed = true
     machine.process = undefined
+  }
+
+  /** A machine is set up with a copy of another one's disk, which nobody uses meanwhile. */
+  async copyDisk(from: string, to: string): Promise<void> {
+    this.crash(from)
+    await this.time.advance(0)
+    const copy = newMachine(to)
+    const original = this.#machines.get(from)?.db
+    await Promise.all([original?.open(), copy.db.open()])
+    for await (const [key, value] of original?.iterator() ?? []) await copy.db.put(key, value)
+    this.#machines.set(to, copy)
   }
 
   /** The disk is gone as well. */
@@ -243,7 +281,7 @@ export function valueOf(held: Entry | 'corrupt' | undefined): string | null | un
 
 function newMachine(name: string): Machine {
   const db = new MemoryLevel<Buffer, Buffer>({ keyEncoding: 'buffer', valueEncoding: 'buffer' })
-  return { name, address: `${name}:7701`, db, process: undefined, fatal: [] }
+  return { name, address: `${name}:7701`, db, process: undefined, fatal: [], freeBytes: 2 ** 40 }
 }
 
 /** Mulberry32: small, seeded, good enough for tests. */

@@ -20,6 +20,7 @@ import { registerClusterRoutes } from './routes/cluster.ts'
 import { registerGossipRoutes } from './routes/gossip.ts'
 import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
+import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 
@@ -102,6 +103,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.addHook('onRoute', ({ method, url }) => allowed.note(method, url))
   registerKeyRoutes(app, context)
   registerListRoute(app, context)
+  registerBucketRoutes(app, context)
   registerBatchRoute(app, context)
   registerClusterRoutes(app, context)
   registerGossipRoutes(app, context)

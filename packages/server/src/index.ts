@@ -20,7 +20,7 @@ export { flagOf, OPTIONS, variableOf, type LogLevel, type RumorMode, type Server
 export { checkConfig, loadServerConfig } from './config/server-config.ts'
 export { openLog, type ServerLog } from './log.ts'
 export { ServerMetrics } from './metrics/server-metrics.ts'
-export { EXIT_ERROR, EXIT_GOOD, EXIT_USAGE, runServer, type RunOptions } from './run-server.ts'
+export { EXIT_ERROR, EXIT_GOOD, EXIT_LOCKED, EXIT_USAGE, runServer, type RunOptions } from './run-server.ts'
 export {
   MalformedSnapshotError,
   readSnapshot,

@@ -1,3 +1,4 @@
+import { StoreError } from '@grapevine/core'
 import { loadServerConfig } from './config/server-config.ts'
 import { optionsHelp } from './config/describe.ts'
 import { ConfigError, type Loaded } from './config/load.ts'
@@ -13,6 +14,8 @@ import { openNode, type NodePorts, type OpenNode } from './wiring.ts'
 export const EXIT_GOOD = 0
 export const EXIT_ERROR = 1
 export const EXIT_USAGE = 2
+/** Its own, so that whoever restarts what ended does not start a second node on a directory again and again. */
+export const EXIT_LOCKED = 7
 
 const HELP = `Runs one node of a Grapevine cluster.
 
@@ -73,7 +76,7 @@ export async function runServer(
     stderr.write(
       `grapevine: ${explained ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
     )
-    return EXIT_ERROR
+    return error instanceof StoreError && error.code === 'locked' ? EXIT_LOCKED : EXIT_ERROR
   } finally {
     stop.close()
     log.flush()

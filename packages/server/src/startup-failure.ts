@@ -14,6 +14,7 @@ export function explainStartupFailure(error: unknown, config: ServerConfig): str
     return `Another process listens on ${at}. Stop it, or choose other ports with --listen and --peer-listen.`
   if (code === 'EACCES' && port !== undefined)
     return `This user may not listen on ${at}. Choose ports from 1024 on with --listen and --peer-listen.`
+  if (code === 'EMFILE' || code === 'ENFILE') return STORE_ADVICE.too_many_files(config)
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return `${at} is no address of this machine. Check --listen and --peer-listen; 0.0.0.0 listens on all, with --advertise to say which to call.`
   return undefined
@@ -28,6 +29,10 @@ const STORE_ADVICE: Readonly<Record<StoreErrorCode, (config: ServerConfig) => st
     `${dataDir} belongs to another node or another program. Check --data-dir and --name; nothing in it was changed.`,
   permission: ({ dataDir }) =>
     `This user may not read and write ${dataDir}. Give it to the user, or choose another --data-dir.`,
+  disk_full: ({ dataDir, diskReserve }) =>
+    `There is no space left for ${dataDir}. Make room there, ${Math.ceil(diskReserve / 1024 ** 2)} MiB and more, and start again. Nothing was changed.`,
+  too_many_files: () =>
+    'This process may not open enough files. Raise the limit (ulimit -n, LimitNOFILE= of systemd) to 4096 or more, and start again. Nothing was changed.',
   io_error: ({ dataDir }) =>
     `${dataDir} cannot be read or written: look at the disk's space and health, then start again. Nothing was changed.`,
 }

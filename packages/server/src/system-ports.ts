@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
-import type { Clock, Hash, Random, Timer, Timers } from '@grapevine/core'
+import { statfs } from 'node:fs/promises'
+import type { Clock, DiskSpace, Hash, Random, Timer, Timers } from '@grapevine/core'
 
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
@@ -59,4 +60,14 @@ export const systemRandom: Random = {
 /** To a byte string at once: four times as fast as through a Buffer. `binary` is latin1 by the name that its types know. */
 export const systemHash: Hash = {
   sha256: (bytes: Uint8Array) => hash('sha256', bytes, 'binary'),
+}
+
+/** What this user may still write there, which is less than what root may. */
+export function diskSpaceOf(directory: string): DiskSpace {
+  return {
+    async freeBytes(): Promise<number> {
+      const { bavail, bsize } = await statfs(directory)
+      return bavail * bsize
+    },
+  }
 }

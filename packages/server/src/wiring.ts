@@ -1,7 +1,8 @@
 import { type Clock, type Hash, type Log, type Measures, type Random, type Timers } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
-import { openStore, setAside } from '@grapevine/storage'
+import { openStore, ScrubProgressFile, setAside } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
+import { diskSpaceOf } from './system-ports.ts'
 import { parseHostPort } from './config/option-types.ts'
 import type { ServerConfig } from './config/options.ts'
 import { SOFTWARE_VERSION } from './software-version.ts'
@@ -63,6 +64,8 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
     store,
     transport,
     settings: settingsOf(config),
+    disk: diskSpaceOf(config.dataDir),
+    scrubProgress: new ScrubProgressFile(config.dataDir),
     self: {
       name: config.name,
       address: config.peerAdvertise || config.peerListen,
@@ -110,6 +113,9 @@ function settingsOf(config: ServerConfig): ReplicaSettings {
     pullIntervalMs: config.pullInterval,
     purgeIntervalMs: config.purgeInterval,
     repairBytesPerSecond: config.repairRate,
+    diskReserveBytes: config.diskReserve,
+    scrubIntervalMs: config.scrubInterval,
+    scrubBytesPerSecond: config.scrubRate,
     driftMs: config.driftMax,
     peerTimeoutMs: config.peerTimeout,
     joinTimeoutMs: config.joinTimeout,

@@ -53,9 +53,11 @@ describe('the cluster', () => {
           zone: '',
           version: '0.1.0',
           rttMs: null,
+          skewMs: null,
+          skewErrorMs: null,
           self: true,
         },
-        expect.objectContaining({ name: 'n2', rttMs: 0.5, self: false }),
+        expect.objectContaining({ name: 'n2', rttMs: 0.5, skewMs: -1_500.1, skewErrorMs: 2.4, self: false }),
       ],
     })
   })
@@ -244,8 +246,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/events'],
     ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
-    ['GET', '/v1/buckets/b'],
-    ['PUT', '/v1/buckets/b'],
     ['GET', '/openapi.json'],
     ['GET', '/docs'],
     ['GET', '/ui/'],
@@ -256,20 +256,49 @@ describe('what is not built yet', () => {
   })
 })
 
+describe('the scrub', () => {
+  it('is begun, and tells what it found', async () => {
+    const { app } = testServer()
+    expect((await app.inject('/v1/admin/scrub')).json()).toMatchObject({ running: false, startedAt: null })
+    const begun = await app.inject({ method: 'POST', url: '/v1/admin/scrub' })
+    expect(begun.statusCode).toBe(200)
+    expect(begun.json()).toMatchObject({ running: false, corrupt: 2, hidden: 1, healed: 3 })
+    expect((await app.inject('/v1/admin/scrub')).json()).toEqual(begun.json())
+  })
+})
+
 describe('health', () => {
   it('is alive whatever happens, and ready when the replica is', async () => {
     const { app, replica, state } = testServer()
     expect((await app.inject('/livez')).statusCode).toBe(200)
     expect((await app.inject('/readyz')).statusCode).toBe(200)
-    expect((await app.inject('/readyz?verbose')).json()).toEqual({ ready: true, joined: true })
+    expect((await app.inject('/readyz?verbose')).json()).toEqual({
+      ready: true,
+      joined: true,
+      writable: true,
+      disk: { freeBytes: 5, reserveBytes: 4 },
+    })
+    replica.isReadOnly = true
+    expect((await app.inject('/readyz')).statusCode).toBe(200)
+    expect((await app.inject('/readyz?verbose')).json()).toMatchObject({
+      ready: true,
+      writable: false,
+      reason: expect.stringContaining('disk'),
+    })
+    replica.isReadOnly = false
     replica.stage = 'joining'
     const joining = await app.inject('/readyz')
     expect(joining.statusCode).toBe(503)
     expect(joining.json()).toMatchObject({ code: 'not_ready', retryable: true })
     const verbose = await app.inject('/readyz?verbose')
     expect(verbose.statusCode).toBe(503)
-    expect(verbose.json()).toEqual({ ready: false, joined: true, reason: 'it is joining' })
+    expect(verbose.json()).toMatchObject({ ready: false, joined: true, writable: false, reason: 'it is joining' })
     replica.stage = 'member'
+    replica.reason = 'cloned: another process goes by the id of this node'
+    const cloned = await app.inject('/readyz')
+    expect(cloned.statusCode).toBe(503)
+    expect(cloned.json()).toMatchObject({ code: 'cloned', detail: expect.stringContaining('another process') })
+    replica.reason = undefined
     state.draining = true
     expect((await app.inject('/readyz')).json()).toMatchObject({ code: 'draining' })
     expect((await app.inject('/livez')).statusCode).toBe(200)
@@ -314,6 +343,9 @@ describe('metrics', () => {
       'grapevine_commit_seconds_bucket{le="0.002"} 1',
       'grapevine_commit_seconds_bucket{le="+Inf"} 1',
       'grapevine_commit_seconds_count 1',
+      'grapevine_clock_skew_seconds{peer="n2"} 1.5',
+      'grapevine_parked_entries 3',
+      'grapevine_parked_entries_from{peer="n2"} 3',
       'grapevine_keys 1',
       'grapevine_tombstones 0',
       'grapevine_http_requests_total{method="PUT",route="/v1/kv/{bucket}/{key}",status="204"} 1',

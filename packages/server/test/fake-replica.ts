@@ -1,10 +1,13 @@
 import {
   HLC_ZERO,
+  decodePolicy,
   etagOf,
   HybridClock,
   isMet,
+  policyAddress,
   sealEntry,
   type Address,
+  type BucketPolicy,
   type Entry,
   type EntryOutline,
   type Held,
@@ -21,6 +24,7 @@ import type {
   Pausable,
   Replica,
   ReplicaStatus,
+  ScrubReport,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -30,11 +34,27 @@ export const NODE_ID = '00000000000000a1'
 export const OTHER_ID = '00000000000000b2'
 export const CLUSTER_ID = '0123456789abcdef0123456789abcdef'
 
+const SCRUBBED = {
+  running: false,
+  partitions: 256,
+  leaves: 65_536,
+  entries: 7,
+  bytes: 700,
+  corrupt: 2,
+  hidden: 1,
+  healed: 3,
+  orphanedIndexRows: 0,
+  suspectLeaves: 0,
+}
+
 /** A replica of one process's memory: what the server may ask of one, and no more. */
 export class FakeReplica implements Replica {
   wallMs = Date.UTC(2026, 0, 1)
   stage: 'member' | 'joining' = 'member'
+  /** Why it is not ready, although it is a member. */
+  reason: string | undefined
   stopped = false
+  isReadOnly = false
   openViews = 0
   writes = 0
   /** What the next writes reject with, first to last. */
@@ -42,10 +62,13 @@ export class FakeReplica implements Replica {
   /** What each read throws while it is set. */
   readFailure: Error | undefined
   readonly corrupt = new Set<Address>()
+  /** What other nodes hold of rows that are corrupt here. */
+  readonly elsewhere = new Map<Address, Entry>()
+  #scrubbed: ScrubReport | undefined
   readonly rows = new Map<Address, Entry>()
   memberViews: MemberView[] = [
     memberView('n1', NODE_ID, { isSelf: true, rttMs: undefined }),
-    memberView('n2', OTHER_ID, {}),
+    memberView('n2', OTHER_ID, { skew: { skewMs: -1_500.06, errorMs: 2.31 } }),
   ]
   exchangeReports: ExchangeReport[] = []
   divergenceReport: DivergenceReport | undefined
@@ -67,7 +90,8 @@ export class FakeReplica implements Replica {
         sponsor: '',
         incarnation: 1,
       },
-      ready: this.stage === 'member',
+      ready: this.stage === 'member' && this.reason === undefined,
+      ...(this.reason === undefined ? {} : { reason: this.reason }),
       ...(this.stage === 'member' ? {} : { reason: 'it is joining' }),
       joined: true,
       report: {
@@ -80,8 +104,12 @@ export class FakeReplica implements Replica {
       },
       membersByState: { alive: 2, suspect: 0, dead: 0, left: 0 },
       localHealth: 0,
-      parked: 0,
+      parked: 3,
+      parkedFrom: { n2: 3 },
+      skewsMs: { n2: 1_500 },
       writeQueue: 0,
+      suspectLeaves: 0,
+      disk: { isReadOnly: this.isReadOnly, freeBytes: 5, reserveBytes: 4 },
       rebuilds: 0,
       paused: [...this.#paused],
       divergentPartitions: { n2: 3 },
@@ -93,6 +121,11 @@ export class FakeReplica implements Replica {
   read(address: Address): Held {
     if (this.readFailure !== undefined) throw this.readFailure
     return this.corrupt.has(address) ? 'corrupt' : this.rows.get(address)
+  }
+
+  policyOf(bucket: string): BucketPolicy {
+    const held = this.rows.get(policyAddress(bucket))
+    return decodePolicy(held?.value)
   }
 
   view(): StoreView {
@@ -109,6 +142,7 @@ export class FakeReplica implements Replica {
       readByKeyHash: never,
       leaf: never,
       missing: never,
+      dotIndex: never,
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,
@@ -222,6 +256,22 @@ export class FakeReplica implements Replica {
     ])
   }
 
+  heal(address: Address): Promise<Held> {
+    const entry = this.elsewhere.get(address)
+    if (entry === undefined) return Promise.resolve('corrupt')
+    this.corrupt.delete(address)
+    this.rows.set(address, entry)
+    return Promise.resolve(entry)
+  }
+
+  scrub(): ScrubReport {
+    return (this.#scrubbed = { ...SCRUBBED, startedMs: this.wallMs, finishedMs: this.wallMs })
+  }
+
+  scrubReport(): ScrubReport | undefined {
+    return this.#scrubbed
+  }
+
   pause(what: Pausable): void {
     this.#paused.add(what)
   }
@@ -247,6 +297,7 @@ export function memberView(name: string, replica: string, fields: Partial<Member
     state: 'alive',
     incarnation: 1,
     rttMs: 0.5,
+    skew: undefined,
     isSelf: false,
     ...fields,
   }

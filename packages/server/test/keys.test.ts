@@ -95,6 +95,35 @@ describe('a value', () => {
     expect(got.statusCode).toBe(500)
     expect(got.json()).toMatchObject({ code: 'io_error', retryable: true })
   })
+
+  it('that is corrupt here is told by another node that has it', async () => {
+    const { app, replica } = testServer()
+    const address = addressOf('b', 'k')
+    replica.elsewhere.set(address, replica.put({ address, value: Buffer.from('whole') }))
+    replica.corrupt.add(address)
+    const got = await app.inject('/v1/kv/b/k')
+    expect([got.statusCode, got.body]).toEqual([200, 'whole'])
+    replica.corrupt.add(address)
+    const head = await app.inject({ method: 'HEAD', url: '/v1/kv/b/k' })
+    expect([head.statusCode, head.headers['content-length']]).toEqual([200, '5'])
+    replica.corrupt.add(address)
+    const ops = [{ op: 'get', bucket: 'b', key: 'k' }]
+    const batch = await app.inject({ method: 'POST', url: '/v1/batch', payload: { ops } })
+    expect(batch.json()).toMatchObject({ results: [{ status: 200, value: Buffer.from('whole').toString('base64') }] })
+    replica.corrupt.add(address)
+    replica.rows.delete(address)
+    const list = await app.inject('/v1/kv/b')
+    expect(list.json()).toMatchObject({ items: [{ key: 'k', size: 5 }] })
+    expect(list.headers['grapevine-corrupt-rows']).toBeUndefined()
+  })
+
+  it('that has no room is refused as not applied', async () => {
+    const { app, replica } = testServer()
+    replica.failures.push(new WriteError('disk_full', 'not-applied', 'no room'))
+    const put = await app.inject({ method: 'PUT', url: '/v1/kv/b/k', payload: 'x' })
+    expect(put.statusCode).toBe(507)
+    expect(put.json()).toMatchObject({ code: 'disk_full', outcome: 'not-applied', retryable: true })
+  })
 })
 
 describe('a deletion', () => {
@@ -340,6 +369,7 @@ describe('a write that fails', () => {
   it.each([
     [new WriteError('overloaded', 'not-applied', 'too many writes wait'), 503, 'not-applied', true],
     [new WriteError('not_ready', 'not-applied', 'not yet'), 503, 'not-applied', true],
+    [new WriteError('cloned', 'not-applied', 'twice'), 503, 'not-applied', true],
     [new WriteError('draining', 'not-applied', 'stopping'), 503, 'not-applied', true],
     [new WriteError('quorum_not_met', 'not-applied', 'too few'), 503, 'not-applied', true],
     [new WriteError('io_error', 'unknown', 'the disk failed'), 500, 'unknown', false],

@@ -77,6 +77,12 @@ export function directoryOf({ name, disk }: Machine, process: SimulatedProcess):
 function storeErrorOf(error: unknown): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const message = cause instanceof Error ? cause.message : String(cause)
-  const code = /does not exist/.test(message) ? 'data_missing' : /lock/.test(message) ? 'locked' : 'io_error'
+  const code = /does not exist/.test(message)
+    ? 'data_missing'
+    : /lock/.test(message)
+      ? 'locked'
+      : /No space left/.test(message)
+        ? 'disk_full'
+        : 'io_error'
   return new StoreError(code, `the database cannot be opened: ${message}`, { cause: error })
 }

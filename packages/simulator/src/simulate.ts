@@ -63,6 +63,8 @@ const COMING_BACK_MS = 20_000
 const OPINIONS_MS = 35_000
 /** How long we look at the traffic of those who agree. */
 const IDLE_MS = 8_000
+/** As in the replica's upkeep. */
+const CLOCKS_INTERVAL_MS = 10_000
 /** Between two looks at the roots while they heal. */
 const LOOK_MS = 500
 
@@ -191,8 +193,12 @@ async function measureIdle(world: World): Promise<void> {
   await world.run(world.nowMs + forMs)
   const nodes = world.machines.filter(({ running }) => running !== undefined).length
   const perSecond = (world.network.frames - before) / nodes / (forMs / 1_000)
-  // Three probes, a pull, a publication and an exchange, each asked and answered; as much again for bad luck.
-  const questions = 3 / probe.intervalMs + (pullIntervalMs > 0 ? 1 / pullIntervalMs : 0) + 2 / antiEntropyIntervalMs
+  // Three probes, a pull, a publication, an exchange and two looks at clocks, each asked and answered; as much again for bad luck.
+  const questions =
+    3 / probe.intervalMs +
+    (pullIntervalMs > 0 ? 1 / pullIntervalMs : 0) +
+    2 / antiEntropyIntervalMs +
+    2 / CLOCKS_INTERVAL_MS
   world.recorder.write({
     type: 'idle',
     atMs: world.nowMs,

@@ -47,6 +47,7 @@ const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'wrong_directory',
   'evicted',
   'name_taken',
+  'wrong_name',
   'sponsor_lost',
 ])
 

@@ -1,5 +1,6 @@
 import { StoreError, type Identity } from '@grapevine/core'
 import type { IdentityWitness } from './level-store.ts'
+import { storeErrorOf } from './store-trouble.ts'
 
 /** What the file `identity.json` beside the database says. */
 export interface IdentityRecord {
@@ -53,8 +54,7 @@ export class IdentityFile implements IdentityWitness {
     try {
       await this.#file.replace(`${JSON.stringify(record, null, 2)}\n`)
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      throw new StoreError('io_error', `${this.#file.path} cannot be written: ${message}`, { cause: error })
+      throw storeErrorOf(`${this.#file.path} cannot be written`, error)
     }
   }
 }

@@ -53,8 +53,9 @@ import {
 } from './key-layout.ts'
 import { LevelView } from './level-view.ts'
 import { droppedBy, encodePurged, tooMany, type PurgeRow } from './purge-log.ts'
-import { messageOf, readEntries, readEntry } from './read-rows.ts'
+import { readEntries, readEntry } from './read-rows.ts'
 import { openRow, sealRow } from './sealed-row.ts'
+import { storeErrorOf } from './store-trouble.ts'
 
 /** Any abstract-level database of bytes: classic-level in production, memory-level and faulty ones in tests. */
 export type Database = AbstractLevel<string | Buffer | Uint8Array, Buffer, Buffer>
@@ -82,7 +83,8 @@ const READ = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
 /**
  * The {@link Store} port over LevelDB. All that a commit changes is one synced batch. After the first failure
  * the handle is poisoned: LevelDB goes on acknowledging writes that it will lose (facts.md), so nothing but
- * closing and opening again makes it trustworthy.
+ * closing and opening again makes it trustworthy for writing. For reading it still is: a batch that failed is not in its
+ * memory, and nothing is written through it any more.
  */
 export class LevelStore implements Store {
   readonly #options: LevelStoreOptions
@@ -140,6 +142,8 @@ export class LevelStore implements Store {
 
   async commit(batch: CommitBatch): Promise<void> {
     this.#refuseUnusable()
+    if (this.#poisoned)
+      throw new StoreError('io_error', 'the database is being opened again after a failed write; try again shortly')
     const isNewIdentity = batch.identity !== undefined && batch.identity.replica !== this.#state.identity?.replica
     if (isNewIdentity && batch.identity) await this.#options.identityWitness?.announce(batch.identity)
     const number = this.#batchNumber + 1
@@ -148,7 +152,7 @@ export class LevelStore implements Store {
       await this.#write(batch, number, journal)
     } catch (error) {
       this.#poisoned = true
-      throw new StoreError('io_error', `a write to the database failed: ${messageOf(error)}`, { cause: error })
+      throw storeErrorOf('a write to the database failed', error)
     }
     this.#batchNumber = number
     this.#journalBytes += journal.length
@@ -253,9 +257,13 @@ export class LevelStore implements Store {
   }
 
   #refuseUnusable(): void {
-    if (this.#poisoned)
-      throw new StoreError('io_error', 'the database is being opened again after a failed write; try again shortly')
-    if (this.#db.status !== 'open') throw new StoreError('io_error', 'the database is closed: this node is stopping')
+    if (this.#db.status === 'open') return
+    throw new StoreError(
+      'io_error',
+      this.#poisoned
+        ? 'the database is being opened again after a failed write; try again shortly'
+        : 'the database is closed: this node is stopping',
+    )
   }
 }
 
@@ -280,7 +288,9 @@ function dropEntry(rows: Rows, entry: Entry): void {
 }
 
 async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{ db: Database; loaded: Loaded }> {
-  const db = await openDatabase()
+  const db = await openDatabase().catch((error: unknown) => {
+    throw error instanceof StoreError ? error : storeErrorOf('the database cannot be opened', error)
+  })
   try {
     return { db, loaded: await load(db, hash) }
   } catch (error) {

@@ -1,11 +1,11 @@
 import {
   leafOf,
   SEQ_MAX,
-  StoreError,
   type Address,
   type CorruptRow,
   type Digest,
   type Dot,
+  type DotIndexRow,
   type Entry,
   type FrontierGrounds,
   type Hash,
@@ -37,7 +37,8 @@ import {
 import type { Database } from './level-store.ts'
 import { findPurged } from './purge-log.ts'
 import { openRow } from './sealed-row.ts'
-import { heldIn, messageOf, readEntries, readEntry, type Reading } from './read-rows.ts'
+import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
+import { storeErrorOf } from './store-trouble.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
@@ -82,9 +83,30 @@ export class LevelView implements StoreView {
   async leaf(leaf: Leaf): Promise<LeafContent> {
     const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
     const names = await orStoreError(() => this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all())
-    const held = await this.readMany(names.map((name) => name.toString('latin1')))
-    const entries = held.filter((entry): entry is Entry => typeof entry === 'object' && leafOf(entry.keyHash) === leaf)
-    return { entries, corrupt: held.length - entries.length }
+    const addresses = names.map((name) => name.toString('latin1'))
+    const held = await this.readMany(addresses)
+    const entries: Entry[] = []
+    const unreadable: Address[] = []
+    for (const [index, entry] of held.entries()) {
+      if (typeof entry === 'object' && leafOf(entry.keyHash) === leaf) entries.push(entry)
+      else if (typeof entry !== 'object') unreadable.push(addresses[index] ?? '')
+    }
+    return { entries, corrupt: held.length - entries.length, unreadable }
+  }
+
+  async *dotIndex(partition: Partition): AsyncGenerator<DotIndexRow> {
+    const dots = await orStoreError(() =>
+      this.#db.iterator({ ...rowsOf('d', String.fromCharCode(partition)), ...this.#reading() }),
+    )
+    try {
+      for (;;) {
+        const page = await orStoreError(() => dots.nextv(PAGE_ROWS))
+        if (page.length === 0) return
+        for (const [name, row] of page) yield { dot: dotOfRow(name), address: row.toString('latin1') }
+      }
+    } finally {
+      await dots.close()
+    }
   }
 
   async *missing(
@@ -187,7 +209,7 @@ async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
-    throw new StoreError('io_error', `the database cannot be read: ${messageOf(error)}`, { cause: error })
+    throw storeErrorOf('the database cannot be read', error)
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { DurableFile } from './durable-file.ts'
 import type { Database, LevelStore } from './level-store.ts'
 import { openDirectory } from './open-directory.ts'
+import { messageOf, storeErrorOf } from './store-trouble.ts'
 
 export interface OpenStoreOptions {
   readonly directory: string
@@ -39,12 +40,16 @@ export async function openStore(options: OpenStoreOptions): Promise<LevelStore> 
 /** Moves a data directory's content aside, for `--rebuild`. Returns where it went, or undefined if it was empty. */
 export async function setAside(directory: string, stamp: string): Promise<string | undefined> {
   await makeUsable(directory)
-  const content = (await readdir(directory)).filter((name) => name === 'db' || name.startsWith('identity.json'))
+  const content = (await readdir(directory)).filter(isOurs)
   if (content.length === 0) return undefined
   const aside = join(directory, `aside-${stamp}`)
   await mkdir(aside)
   for (const name of content) await rename(join(directory, name), join(aside, name))
   return aside
+}
+
+function isOurs(name: string): boolean {
+  return name === 'db' || name.startsWith('identity.json') || name.startsWith('scrub.json')
 }
 
 async function openClassicLevel(options: OpenStoreOptions, location: string, isNew: boolean): Promise<Database> {
@@ -57,15 +62,18 @@ async function openClassicLevel(options: OpenStoreOptions, location: string, isN
       cacheSize: options.cacheBytes,
     })
   } catch (error) {
-    throw storeErrorOf(error, location)
+    throw openingErrorOf(error, location)
   }
   return db
 }
 
-function storeErrorOf(error: unknown, location: string): StoreError {
+function openingErrorOf(error: unknown, location: string): StoreError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(error)
+  const trouble = storeErrorOf(`the database in ${location} cannot be opened`, error)
+  // Looked at first: LevelDB says of a table which it may not open that it is missing.
+  if (trouble.code !== 'io_error') return trouble
   if (code === 'LEVEL_LOCKED')
     return new StoreError(
       'locked',
@@ -74,9 +82,7 @@ function storeErrorOf(error: unknown, location: string): StoreError {
     )
   if (code === 'LEVEL_CORRUPTION' || /corruption|missing file|no such file|does not exist/i.test(message))
     return new StoreError('data_missing', `the database in ${location} cannot be opened: ${message}`, { cause: error })
-  if (/permission denied|read-only file system/i.test(message))
-    return new StoreError('permission', `${location} is not writable: ${message}`, { cause: error })
-  return new StoreError('io_error', `the database in ${location} cannot be opened: ${message}`, { cause: error })
+  return trouble
 }
 
 async function makeUsable(directory: string): Promise<void> {
@@ -84,10 +90,8 @@ async function makeUsable(directory: string): Promise<void> {
     await mkdir(directory, { recursive: true })
     await access(directory, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    throw new StoreError('permission', `the data directory cannot be used: ${message}. Choose one with --data-dir.`, {
-      cause: error,
-    })
+    const { code, message } = storeErrorOf('the data directory cannot be used', error)
+    throw new StoreError(code === 'io_error' ? 'permission' : code, message, { cause: error })
   }
 }
 

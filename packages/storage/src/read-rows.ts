@@ -1,7 +1,8 @@
-import { openEnvelope, StoreError, type Address, type Hash, type Held } from '@grapevine/core'
+import { openEnvelope, type Address, type Hash, type Held } from '@grapevine/core'
 import type { AbstractSnapshot } from 'abstract-level'
 import { entryRow } from './key-layout.ts'
 import type { Database } from './level-store.ts'
+import { storeErrorOf } from './store-trouble.ts'
 
 /** How rows are read: as bytes, and of one moment where a snapshot is given. */
 export interface Reading {
@@ -16,7 +17,7 @@ export function readEntry(db: Database, address: Address, reading: Reading, hash
     return heldIn(db.getSync(entryRow(address), reading), address, hash)
   } catch (error) {
     if (isCorruption(error)) return 'corrupt'
-    throw new StoreError('io_error', `the database cannot be read: ${messageOf(error)}`, { cause: error })
+    throw storeErrorOf('the database cannot be read', error)
   }
 }
 
@@ -46,8 +47,4 @@ function isCorruption(error: unknown): boolean {
   return (
     error instanceof Error && (('code' in error && error.code === 'LEVEL_CORRUPTION') || /corrupt/i.test(error.message))
   )
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

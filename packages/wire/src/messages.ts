@@ -9,6 +9,7 @@ import {
   PARTITIONS,
   RUMORS_PER_QUESTION_MAX,
   TREE_NODES_PER_QUESTION_MAX,
+  WALL_MS_MAX,
   type Address,
   type Answer,
   type Entry,
@@ -122,7 +123,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     version,
     hash: digest,
     tombstone: flag,
-    expiresAtMs: count(),
+    expiresAtMs: count(WALL_MS_MAX),
     contentType: text(255),
     size: count(),
   })
@@ -207,6 +208,14 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     'swap-entries': {
       question: fields<Question<'swap-entries'>>({ entries, want: list(digest, ENTRIES_PER_QUESTION_MAX) }),
       answer: fields<Answer<'swap-entries'>>({ entries, taken: count() }),
+    },
+    time: {
+      question: fields<Question<'time'>>({ run: id, address: text(300) }),
+      answer: fields<Answer<'time'>>({ run: id, wallMs: count(WALL_MS_MAX) }),
+    },
+    'held-entry': {
+      question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
+      answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
     },
     probe: { question: updates, answer: updates },
     'indirect-probe': {

@@ -163,6 +163,14 @@ export const anyMessages: AnyMessages = {
     question: fc.record({ entries: anyEntries, want: fc.array(anyDigest) }),
     answer: fc.record({ entries: anyEntries, taken: anyCount }),
   },
+  time: {
+    question: fc.record({ run: anyId, address: anyText }),
+    answer: fc.record({ run: anyId, wallMs: fc.nat(WALL_MS_MAX) }),
+  },
+  'held-entry': {
+    question: fc.record({ keyHash: anyDigest, vector: anyVector }),
+    answer: fc.record({ entries: anyEntries.map((entries) => entries.slice(0, 1)), contains: fc.boolean() }),
+  },
   probe: { question: anyUpdates, answer: anyUpdates },
   'indirect-probe': {
     question: fc.record({ target: anyId, updates: anyMembers }),

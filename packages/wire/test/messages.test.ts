@@ -133,6 +133,20 @@ describe('a message whose fields are wrong', () => {
     expect(() => received.body()).toThrow(MalformedMessageError)
   })
 
+  it('is rejected in an answer for a time beyond 48 bits, and taken for the last one within', () => {
+    const [run, keyHash] = [Buffer.from(id), hash]
+    const outline = (expiresAtMs: number): unknown => [
+      [[Buffer.from('b\0k'), [[1, 0], run], keyHash, false, expiresAtMs, '', 0]],
+    ]
+    const decode = (name: QuestionName, row: unknown) => (): unknown =>
+      codec.decodeAnswer(answerFrame(row), name, () => {})
+    expect(decode('time', [run, 2 ** 48])).toThrow(MalformedMessageError)
+    expect(decode('time', [run, -1])).toThrow(MalformedMessageError)
+    expect(decode('time', [run, 2 ** 48 - 1])).not.toThrow()
+    expect(decode('inspect', outline(2 ** 48))).toThrow(MalformedMessageError)
+    expect(decode('inspect', outline(2 ** 48 - 1))).not.toThrow()
+  })
+
   it('leaves a neighbour alone that differs by nothing but that', () => {
     const rows: [QuestionName, unknown][] = [
       ['join', [member, true]],

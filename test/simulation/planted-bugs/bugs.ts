@@ -77,7 +77,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the clock is not reserved on disk',
     file: 'packages/replica/src/commit-plan.ts',
-    find: 'const reserve = state.clock.reserveFor()',
+    find: 'const reserve = state.clock.reserveFor(this.#wallMs)',
     replace: 'const reserve = undefined as Hlc | undefined',
     foundBy: ['causality', 'ordered-updates'],
   },

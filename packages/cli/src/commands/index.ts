@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { bucket } from './bucket.ts'
 import { config } from './config.ts'
 import { deleteCommand } from './delete.ts'
 import { dev } from './dev.ts'
@@ -12,6 +13,7 @@ import { list } from './list.ts'
 import { members } from './members.ts'
 import { put } from './put.ts'
 import { repair } from './repair.ts'
+import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
 import { status } from './status.ts'
@@ -27,12 +29,14 @@ export const COMMANDS: readonly Command[] = [
   put,
   deleteCommand,
   list,
+  bucket,
   importCommand,
   exportCommand,
   divergence,
   diff,
   inspect,
   repair,
+  scrub,
   config,
   simulate,
   ...UNBUILT,

@@ -3,6 +3,7 @@ import { openNodeOrCluster } from '../cluster-access.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { formatOf } from '../output/format.ts'
+import { skewText } from '../output/numbers.ts'
 import { printDocument } from '../output/print.ts'
 import { paintOfState, type Style } from '../output/style.ts'
 import { tableLines, type Column } from '../output/table.ts'
@@ -35,6 +36,7 @@ function columns(style: Style): readonly Column<MemberBody>[] {
     { title: 'VERSION', text: ({ version }) => version },
     { title: 'INCARNATION', text: ({ incarnation }) => String(incarnation), align: 'right' },
     { title: 'ROUND TRIP', text: ({ rttMs }) => (rttMs === null ? '-' : `${rttMs.toFixed(1)} ms`), align: 'right' },
+    { title: 'CLOCK', text: ({ skewMs }) => skewText(skewMs), align: 'right' },
     { title: 'ID', text: ({ nodeId }) => nodeId },
   ]
 }

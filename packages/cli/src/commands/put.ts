@@ -19,7 +19,7 @@ export const put: Command = {
   flags: {
     file: { type: 'string', short: 'f', value: 'FILE', help: 'Take the value from a file' },
     'content-type': { type: 'string', value: 'TYPE', help: 'What the value is (text for a word, else by the file)' },
-    ttl: { type: 'string', value: 'DURATION', help: 'How long it lives: 30s, 15m, 12h, 7d' },
+    ttl: { type: 'string', value: 'DURATION', help: 'How long it lives: 30s, 15m, 12h, 7d; none against the policy' },
     ...WRITE_FLAGS,
     ...KEY_FLAGS,
   },

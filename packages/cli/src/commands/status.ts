@@ -2,7 +2,7 @@ import type { ClusterBody, StatusNode } from '@grapevine/contract'
 import { openNodeOrCluster } from '../cluster-access.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
-import { agoText, bytesText, countText, plural, spanText } from '../output/numbers.ts'
+import { agoText, bytesText, countText, plural, skewText, spanText } from '../output/numbers.ts'
 import { printDocument } from '../output/print.ts'
 import { paintOfState, type Style } from '../output/style.ts'
 import { tableLines, type Column } from '../output/table.ts'
@@ -41,7 +41,23 @@ export function statusText(cluster: ClusterBody, style: Style): string {
   const verdict = converged ? style.good('yes') : `${style.bad('NO')} (${why})`
   const head = `Cluster ${clusterId.slice(0, 8)}  ${plural(nodes.length, 'node')}  ${alive} alive  converged: ${verdict}\n`
   const next = nextStep(cluster)
-  return head + tableLines(columns(style), nodes, style) + (next === undefined ? '' : `Next: ${next}\n`)
+  return (
+    head +
+    tableLines(columns(style), nodes, style) +
+    clocksLine(nodes, style) +
+    (next === undefined ? '' : `Next: ${next}\n`)
+  )
+}
+
+/** Clocks that NTP keeps differ by milliseconds; beyond a second somebody should look. */
+const SKEW_MS_SHOWN = 1_000
+
+function clocksLine(nodes: readonly StatusNode[], style: Style): string {
+  const far = nodes.filter(({ skewMs }) => Math.abs(skewMs ?? 0) >= SKEW_MS_SHOWN)
+  const each = far.map(({ name, skewMs }) => `${name} ${skewText(skewMs)}`)
+  return far.length === 0
+    ? ''
+    : `${style.bad('Clocks')} differ from that of the node that answers: ${each.join(', ')}\n`
 }
 
 function nextStep({ nodes, converged, divergentPartitions }: ClusterBody): string | undefined {

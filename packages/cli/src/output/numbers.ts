@@ -34,3 +34,11 @@ export function agoText(ms: number | null | undefined): string {
 export function plural(count: number, noun: string, many = `${noun}s`): string {
   return `${countText(count)} ${count === 1 ? noun : many}`
 }
+
+/** How far a clock is ahead, as far as it matters to an operator: milliseconds below a second. */
+export function skewText(skewMs: number | null): string {
+  if (skewMs === null) return '-'
+  const sign = skewMs < 0 ? '-' : '+'
+  const far = Math.abs(skewMs)
+  return far < 1_000 ? `${sign}${far.toFixed(0)} ms` : `${sign}${(far / 1_000).toFixed(1)} s`
+}

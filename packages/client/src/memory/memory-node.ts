@@ -16,9 +16,11 @@ import {
   parseSessionHeader,
   parseWriteConcern,
   problemOf,
+  TTL_NONE,
   type BatchOp,
   type BatchRequest,
   type BatchResult,
+  type BucketPolicyBody,
   type KeyFields,
   type ListBody,
   type Problem,
@@ -73,6 +75,8 @@ export class MemoryNode {
   readonly #rows = new Rows()
   readonly #feed = new Feed(NAME, `${this.#instance}.`)
   readonly #receipts = new Map<string, Receipt>()
+  /** Times to live that hold where a put names none. */
+  readonly #ttls = new Map<string, string>()
   readonly #nowMs: () => number
   #sequence = 0
   #expiry: ReturnType<typeof setTimeout> | undefined
@@ -98,6 +102,7 @@ export class MemoryNode {
       if (what === 'kv' && method === 'GET')
         return this.#withSession(ok(this.#list(checkBucket(bucket), url.searchParams)))
       if (what === 'watch' && method === 'GET') return this.#watch(checkBucket(bucket), url, headers, signal)
+      if (what === 'buckets') return this.#policy(method, checkBucket(bucket), body)
       if (what === 'batch' && method === 'POST') return this.#batch(parseJson(body))
       if (what === 'session' && method === 'POST') return ok(this.#joined(parseJson(body)))
       if (what === 'visibility' && method === 'POST') return this.#visibility(parseJson(body))
@@ -227,8 +232,9 @@ export class MemoryNode {
     let expiresAtMs = 0
     if (op === 'put' && operation.value.length > VALUE_BYTES_MAX)
       throw new Refused('too_large', `The value may have at most ${VALUE_BYTES_MAX} bytes.`)
-    if (op === 'put' && operation.ttl !== undefined) {
-      const ttlMs = parseDuration(operation.ttl)
+    const ttl = op === 'put' ? (operation.ttl ?? this.#ttls.get(bucket) ?? TTL_NONE) : TTL_NONE
+    if (ttl !== TTL_NONE) {
+      const ttlMs = parseDuration(ttl)
       if (ttlMs === undefined || ttlMs < 1) throw new Refused('bad_query', 'ttl must be a duration.')
       expiresAtMs = nowMs + ttlMs
     }
@@ -325,6 +331,15 @@ export class MemoryNode {
     const events = this.#feed.watch(bucket, prefix, headers.get(HEADERS.lastEventId) ?? undefined, signal)
     this.#awaitExpiry()
     return { status: 200, headers: { 'content-type': MEDIA_TYPES.eventStream }, body: NOTHING, events }
+  }
+
+  #policy(method: string, bucket: string, body: Uint8Array): NodeAnswer {
+    if (method === 'GET') return ok({ ttl: this.#ttls.get(bucket) ?? null } satisfies BucketPolicyBody)
+    if (method !== 'PUT') throw new Refused('method_not_allowed', 'GET or PUT.')
+    const { ttl }: BucketPolicyBody = parseJson(body)
+    if (typeof ttl === 'string') this.#ttls.set(bucket, ttl)
+    else this.#ttls.delete(bucket)
+    return { status: 204, headers: {}, body: NOTHING }
   }
 
   #visibility({ bucket, on, ...key }: VisibilityRequest): NodeAnswer {

@@ -1,8 +1,11 @@
 import { compareHlc, HLC_ZERO, laterHlc, successorOf, type Hlc } from './hlc.ts'
 
 /**
- * How far ahead of use a reading is reserved on disk. Less than the permitted drift, or the first writes after
+ * How far ahead of the wall clock a reading is reserved on disk. Less than the permitted drift, or the first writes after
  * a crash would be parked by everybody else; more than a commit takes, or each commit would carry a new reserve.
+ *
+ * It is counted from the wall clock and not from the last reading: a restart begins at the reserve, so each crash of a loop
+ * would otherwise push the clock further ahead.
  */
 export const RESERVE_AHEAD_MS = 2_000
 
@@ -40,10 +43,13 @@ export class HybridClock {
     this.#now = laterHlc(this.#now, hlc)
   }
 
-  /** The reserve to write with the next batch, or `undefined` while the one on disk still covers the clock. */
-  reserveFor(): Hlc | undefined {
+  /**
+   * The reserve to write with the next batch, or `undefined` while the one on disk still covers the clock. While the clock is
+   * ahead of the wall clock by more than {@link RESERVE_AHEAD_MS} each batch carries one, and it is no more than is in use.
+   */
+  reserveFor(wallMs: number): Hlc | undefined {
     if (compareHlc(this.#now, this.#reserved) <= 0) return undefined
-    return { wallMs: this.#now.wallMs + RESERVE_AHEAD_MS, counter: 0 }
+    return laterHlc(this.#now, { wallMs: Math.floor(wallMs) + RESERVE_AHEAD_MS, counter: 0 })
   }
 
   /** The batch with this reserve is on disk. */

@@ -22,6 +22,24 @@ export function keyOf(address: Address): ByteString {
   return address.slice(address.indexOf('\0') + 1)
 }
 
+/**
+ * Where the cluster keeps its own entries, such as the policies of buckets. No client can name it, since no bucket's name
+ * begins like it; otherwise these are entries as all others, so that rumors, pulls and trees carry them.
+ */
+const RESERVED_BUCKET = '_buckets'
+
+/** The policy of a bucket is an entry too. */
+export function policyAddress(bucket: string): Address {
+  return addressOf(RESERVED_BUCKET, bucket)
+}
+
+/** Whether this is the cluster's own, which no list and no count of keys shows. */
+export function isReserved(address: Address): boolean {
+  return address.charCodeAt(0) === UNDERSCORE
+}
+
+const UNDERSCORE = 0x5f
+
 export function isBucketName(text: string): boolean {
   return BUCKET.test(text)
 }
@@ -30,5 +48,7 @@ export function isBucketName(text: string): boolean {
 export function isAddress(text: ByteString): boolean {
   const nul = text.indexOf('\0')
   const keyBytes = text.length - nul - 1
-  return nul > 0 && keyBytes >= 1 && keyBytes <= KEY_BYTES_MAX && isBucketName(text.slice(0, nul))
+  if (nul <= 0 || keyBytes < 1 || keyBytes > KEY_BYTES_MAX) return false
+  const bucket = text.slice(0, nul)
+  return isBucketName(bucket) || (bucket === RESERVED_BUCKET && isBucketName(text.slice(nul + 1)))
 }

@@ -19,13 +19,18 @@ export interface AdmissionContext {
   readonly frontier: Hlc
   /** A joiner takes in all that its sponsor sends: rule R5 is off until it has adopted a complete answer (R13). */
   readonly bootstrapping: boolean
+  /**
+   * Whether the sender was asked for this very key, and its vector contained ours when it answered. Then by I1 it holds
+   * what we held or something newer, so that nothing is lost by taking it for what cannot be read (R19).
+   */
+  readonly healing: boolean
 }
 
 /** Rules R4 and R5 of frontier.md. What is news, known or superseded is covered from then on (R6); a failed one is not, nor is
  * anything claimed that came with it (R7). */
 export function admit(entry: Entry, context: AdmissionContext): Admission {
-  const { held, clock, covered, frontier, bootstrapping } = context
-  if (held === 'corrupt') return compareHlc(entry.version.hlc, clock) > 0 ? 'news' : 'failed'
+  const { held, clock, covered, frontier, bootstrapping, healing } = context
+  if (held === 'corrupt') return healing || compareHlc(entry.version.hlc, clock) > 0 ? 'news' : 'failed'
   if (held !== undefined) {
     const order = compareEntries(entry, held)
     return order > 0 ? 'news' : order === 0 ? 'known' : 'superseded'

@@ -4,6 +4,8 @@ import { compareHlc, hlcText, parseHlc, type Hlc } from '../clock/hlc.ts'
 export type ReplicaId = string
 /** 64 random bits as 16 hexadecimal digits, drawn at each start of a replica and each reopening of its store. */
 export type WriterId = string
+/** 64 random bits as 16 hexadecimal digits, drawn by each process: two of them at once with one replica id are one too many. */
+export type RunId = string
 /** 128 random bits as 32 hexadecimal digits, drawn by the founder of a cluster. */
 export type ClusterId = string
 

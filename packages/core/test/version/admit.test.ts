@@ -28,7 +28,15 @@ const anyEntry = fc
 const anyFrontier: fc.Arbitrary<Hlc> = fc.record({ wallMs: fc.nat(7), counter: fc.nat(1) })
 
 function context(differences: Partial<AdmissionContext>): AdmissionContext {
-  return { held: undefined, clock: HLC_ZERO, covered: false, frontier: HLC_ZERO, bootstrapping: false, ...differences }
+  return {
+    held: undefined,
+    clock: HLC_ZERO,
+    covered: false,
+    frontier: HLC_ZERO,
+    bootstrapping: false,
+    healing: false,
+    ...differences,
+  }
 }
 
 describe('an entry whose key is held and cannot be read', () => {
@@ -37,6 +45,16 @@ describe('an entry whose key is held and cannot be read', () => {
     expect(admit(at(6), context({ held: 'corrupt', clock }))).toBe('news')
     for (const covered of [false, true])
       expect(admit(at(5), context({ held: 'corrupt', clock, covered }))).toBe('failed')
+  })
+})
+
+describe('an entry that was fetched because its key cannot be read', () => {
+  it('takes the place of what cannot be read, and of nothing else', () => {
+    const clock: Hlc = { wallMs: 9, counter: 0 }
+    const healing = { clock, covered: true, healing: true }
+    expect(admit(at(2), context({ ...healing, held: 'corrupt' }))).toBe('news')
+    expect(admit(at(2), context({ ...healing, held: at(3) }))).toBe('superseded')
+    expect(admit(at(2), context(healing))).toBe('refused')
   })
 })
 

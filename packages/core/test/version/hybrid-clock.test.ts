@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   compareHlc,
   COUNTER_MAX,
+  DRIFT_MS_MAX,
   HLC_ZERO,
   HybridClock,
   laterHlc,
@@ -18,14 +19,15 @@ const anyReading = fc.record({ wallMs: anyWallMs, counter: fc.constantFrom(0, 1,
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('tick'), wallMs: anyWallMs, floor: fc.option(anyReading, { nil: HLC_ZERO }) }),
   fc.record({ kind: fc.constant('witness'), hlc: anyReading }),
-  fc.record({ kind: fc.constant('commit') }),
+  fc.record({ kind: fc.constant('commit'), wallMs: anyWallMs }),
   fc.record({ kind: fc.constant('crash') }),
 )
 
 type Step =
   | { readonly kind: 'tick'; readonly wallMs: number; readonly floor: Hlc }
   | { readonly kind: 'witness'; readonly hlc: Hlc }
-  | { readonly kind: 'commit' | 'crash' }
+  | { readonly kind: 'commit'; readonly wallMs: number }
+  | { readonly kind: 'crash' }
 
 /** A replica, as far as its clock goes: what is not committed when it crashes has been seen by nobody. */
 class Replica {
@@ -44,7 +46,7 @@ class Replica {
         this.clock.witness(step.hlc)
         return laterHlc(before, step.hlc)
       case 'commit':
-        this.disk = this.clock.reserveFor() ?? this.disk
+        this.disk = this.clock.reserveFor(step.wallMs) ?? this.disk
         this.clock.reserved(this.disk)
         this.committed = before
         return before
@@ -93,18 +95,46 @@ describe('the hybrid clock', () => {
   it('needs a new reserve only now and then', () => {
     const clock = new HybridClock()
     clock.tick(5_000)
-    const reserve = clock.reserveFor()
+    const reserve = clock.reserveFor(5_000)
     expect(reserve).toEqual({ wallMs: 5_000 + RESERVE_AHEAD_MS, counter: 0 })
     clock.reserved(reserve ?? HLC_ZERO)
     clock.tick(5_000 + RESERVE_AHEAD_MS)
-    expect(clock.reserveFor()).toBeUndefined()
+    expect(clock.reserveFor(5_000 + RESERVE_AHEAD_MS)).toBeUndefined()
     clock.tick(5_000 + RESERVE_AHEAD_MS)
-    expect(clock.reserveFor()).toEqual({ wallMs: 5_000 + 2 * RESERVE_AHEAD_MS, counter: 0 })
+    expect(clock.reserveFor(5_000 + RESERVE_AHEAD_MS)).toEqual({ wallMs: 5_000 + 2 * RESERVE_AHEAD_MS, counter: 0 })
+  })
+
+  it('is never pushed further ahead by a loop of crashes, and gives out nothing twice', () => {
+    const anyRun = fc.record({
+      passedMs: fc.integer({ min: 0, max: 50 }),
+      ticks: fc.integer({ min: 0, max: 3 }),
+      committed: fc.boolean(),
+    })
+    const law = fc.property(fc.array(anyRun, { minLength: 1, maxLength: 200 }), (runs) => {
+      const replica = new Replica()
+      const given: Hlc[] = []
+      let wallMs = 1_000_000
+      for (const { passedMs, ticks, committed } of runs) {
+        wallMs += passedMs
+        for (let tick = 0; tick < ticks; tick++) replica.take({ kind: 'tick', wallMs, floor: HLC_ZERO })
+        if (committed) {
+          // What was committed others have seen: no later run may give out anything that is not greater.
+          replica.take({ kind: 'commit', wallMs })
+          if (ticks > 0) given.push(replica.clock.now)
+        }
+        replica.take({ kind: 'crash' })
+        expect(replica.clock.now.wallMs).toBeLessThanOrEqual(wallMs + RESERVE_AHEAD_MS)
+      }
+      for (const [index, each] of given.entries())
+        if (index > 0) expect(compareHlc(each, given[index - 1] ?? HLC_ZERO)).toBeGreaterThan(0)
+    })
+    fc.assert(law, { numRuns: 300 })
+    expect(RESERVE_AHEAD_MS).toBeLessThan(DRIFT_MS_MAX)
   })
 
   it('asks for the same reserve again when the batch with it failed', () => {
     const clock = new HybridClock()
     clock.tick(5_000)
-    expect(clock.reserveFor()).toEqual(clock.reserveFor())
+    expect(clock.reserveFor(5_000)).toEqual(clock.reserveFor(5_000))
   })
 })

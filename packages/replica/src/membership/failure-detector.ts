@@ -65,6 +65,8 @@ export interface FailureDetectorOptions {
   readonly log: Log
   readonly probe: ProbeOptions
   readonly onChange: (event: MemberEvent) => void
+  /** Somebody says that this replica lives at another address than it does. */
+  readonly onNamesake?: (address: string) => void
   /**
    * Whether to do what Lifeguard adds to SWIM: local health, noticing one's own sleep, telling a suspect first, heeding
    * signs of life, and suspicions that others' agreement shortens. Always, but for measuring what it is worth.
@@ -142,6 +144,7 @@ export class FailureDetector {
     return this.updates().map((member) => ({
       ...member,
       rttMs: this.#contacts.rttMs(member.replica),
+      skew: undefined,
       isSelf: member.replica === this.self.replica,
     }))
   }
@@ -389,6 +392,8 @@ export class FailureDetector {
   }
 
   #receive(from: ReplicaId, updates: readonly MemberUpdate[]): boolean {
+    for (const { replica, address } of updates)
+      if (replica === this.self.replica && address !== this.self.address) this.#options.onNamesake?.(address)
     const refuted = this.#opinions.hear(from, updates)
     if (refuted) this.#background(this.#broadcastSelf(this.#options.probe.timeoutMs))
     return refuted

@@ -48,6 +48,10 @@ export interface ServerConfig {
   readonly repairRate: number
   readonly driftMax: number
   readonly writeBufferSize: number
+  /** Bytes that are to stay free; derived from the write buffer when 0. */
+  readonly diskReserve: number
+  readonly scrubInterval: number
+  readonly scrubRate: number
   readonly rumorMode: RumorMode
   readonly rumorFeedback: 'feedback' | 'blind'
   readonly rumorStop: 'counter' | 'coin'
@@ -222,6 +226,25 @@ export const OPTIONS: OptionTable<ServerConfig> = {
     type: size(1 * MIB, 1024 * MIB),
     default: 32 * MIB,
     description: "LevelDB's write buffer. Larger rewrites less and takes longer to open after a crash",
+  },
+  diskReserve: {
+    path: 'diskReserve',
+    type: size(0, 1024 * 1024 * MIB),
+    default: 0,
+    description:
+      'Free space below which the node only reads. 0B for eight write buffers: two logs, a table, and a compaction of five',
+  },
+  scrubInterval: {
+    path: 'scrubInterval',
+    type: duration(0, 365 * DAY_MS),
+    default: 7 * DAY_MS,
+    description: 'How long the scrub takes at least to read and sum up everything once. 0ms turns it off',
+  },
+  scrubRate: {
+    path: 'scrubRate',
+    type: size(64 * 1024, 16 * 1024 * MIB),
+    default: 4 * MIB,
+    description: 'Bytes that the scrub may read in a second: at 4 MiB, 1 TB takes three days',
   },
   rumorMode: {
     path: 'rumor.mode',

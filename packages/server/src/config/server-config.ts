@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { readFileSync } from 'node:fs'
+import { RESERVED_WRITE_BUFFERS } from '@grapevine/core'
 import { ConfigError, loadConfig, type ConfigInput, type Loaded, type Mistake, type Source } from './load.ts'
 import { formatHostPort, parseHostPort } from './option-types.ts'
 import { OPTIONS, type ServerConfig } from './options.ts'
@@ -33,6 +34,7 @@ export function withDerived(config: ServerConfig, host: string): ServerConfig {
   return {
     ...config,
     name: config.name === '' ? nameFrom(host) : config.name,
+    diskReserve: config.diskReserve === 0 ? config.writeBufferSize * RESERVED_WRITE_BUFFERS : config.diskReserve,
     advertise: config.advertise === '' ? reachable(config.listen, host) : config.advertise,
     peerAdvertise: config.peerAdvertise === '' ? reachable(config.peerListen, host) : config.peerAdvertise,
   }
@@ -47,6 +49,14 @@ function contradictions({ config, sources }: Loaded<ServerConfig>): Mistake[] {
     say('rebuild', 'true', sources.rebuild, 'contradicts found', 'found begins a cluster, rebuild comes back to one')
   if (config.restore !== '' && !config.found)
     say('restore', config.restore, sources.restore, 'needs found', 'a snapshot only begins a new cluster here')
+  if (config.diskReserve !== 0 && config.diskReserve < 2 * config.writeBufferSize)
+    say(
+      'diskReserve',
+      OPTIONS.diskReserve.type.format(config.diskReserve),
+      sources.diskReserve,
+      'is less than two of writeBufferSize',
+      'a database with less space than that cannot be opened again; raise it, or leave it to 0B',
+    )
   if (config.probeTimeout > config.probeInterval)
     say(
       'probeTimeout',

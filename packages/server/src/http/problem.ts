@@ -40,6 +40,16 @@ export class ProblemError extends Error implements Trouble {
   }
 }
 
+/** Not 404: something is here, and nobody can say what. */
+export function unreadable(): ProblemError {
+  return new ProblemError(
+    'io_error',
+    'The row of this key is damaged, and no node that has seen all that this one has seen can give it back now. It is ' +
+      'asked for again at the next read and by the scrub; a write replaces it.',
+    { retryable: true },
+  )
+}
+
 /** How long a client should stay away: a commit group takes milliseconds, a join seconds. */
 const RETRY_AFTER_SECONDS = '1'
 

@@ -3,7 +3,7 @@ import { counterText, gaugeText, type Labels } from './meters.ts'
 
 /** What the replica is at the moment of the scrape. */
 export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
-  const { report, membersByState, paused } = status
+  const { report, membersByState, paused, disk } = status
   const oldest = status.oldestTombstoneMs
   return [
     gauge('ready', 'Whether the node is ready', Number(status.ready)),
@@ -13,7 +13,18 @@ export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
     gauge('tombstone_oldest_seconds', 'Age of the oldest tombstone, 0 without any', ageSeconds(oldest, wallMs)),
     gauge('rumors_hot', 'Entries that are still being spread', report.hotRumors),
     gauge('parked_entries', 'Entries from the future, waiting for their time', status.parked),
+    gauges('parked_entries_from', 'The same by the node that wrote them', 'peer', status.parkedFrom),
+    gauges(
+      'clock_skew_seconds',
+      "How far each live member's clock is ahead of this node's",
+      'peer',
+      secondsOf(status.skewsMs),
+    ),
     gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
+    gauge('suspect_leaves', 'Leaves that are known to have lost rows', status.suspectLeaves),
+    gauge('disk_read_only', 'Whether the node only reads, for want of space', Number(disk.isReadOnly)),
+    gauge('disk_reserve_bytes', 'Free space below which the node only reads', disk.reserveBytes),
+    disk.freeBytes === undefined ? '' : gauge('disk_free_bytes', 'Free space where the data is', disk.freeBytes),
     gauge('local_health', "Lifeguard's multiplier: 0 is healthy", status.localHealth),
     gauges('members', 'Members by what is thought of them', 'state', membersByState),
     gauges('divergent_partitions', 'Partitions that differed at the last exchange', 'peer', status.divergentPartitions),
@@ -38,4 +49,8 @@ function gauges(name: string, help: string, label: string, values: Readonly<Reco
 
 function ageSeconds(sinceMs: number | undefined, wallMs: number): number {
   return sinceMs === undefined ? 0 : Math.max(0, wallMs - sinceMs) / 1_000
+}
+
+function secondsOf(ms: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(ms).map(([key, value]) => [key, value / 1_000]))
 }

@@ -8,6 +8,7 @@ import type {
   InspectBody,
   InspectReplica,
   PauseBody,
+  ScrubBody,
 } from '@grapevine/contract'
 import {
   bucketOf,
@@ -19,7 +20,7 @@ import {
   LIST_LIMIT_MAX,
   type EntryOutline,
 } from '@grapevine/core'
-import type { ExchangeReport, KeyOnReplica, Pausable } from '@grapevine/replica'
+import type { ExchangeReport, KeyOnReplica, Pausable, ScrubReport } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import { effectiveConfig } from '../config/describe.ts'
 import type { ServerContext } from '../context.ts'
@@ -46,6 +47,7 @@ export function registerAdminRoutes(app: FastifyInstance, context: ServerContext
   registerInspection(app, context)
   registerExchanges(app, context)
   registerPauses(app, context)
+  registerScrub(app, context)
   routeGet(app, context, '/v1/admin/config', (request, response) => {
     takeNoQuery(request)
     const body: ConfigBody = {
@@ -157,6 +159,22 @@ function registerExchanges(app: FastifyInstance, context: ServerContext): void {
   })
 }
 
+function registerScrub(app: FastifyInstance, context: ServerContext): void {
+  const { log, replica } = context
+  routeGet(app, context, '/v1/admin/scrub', (request, response) => {
+    takeNoQuery(request)
+    sendJson(response, scrubBody(replica.scrubReport()))
+  })
+
+  // Begins one and does not wait: it takes as long as reading everything takes.
+  route(app, context, 'POST', '/v1/admin/scrub', (request, response) => {
+    takeNoQuery(request)
+    const report = replica.scrub()
+    log.info('scrub-asked-for')
+    sendJson(response, scrubBody(report), {}, report.running ? 202 : 200)
+  })
+}
+
 function registerPauses(app: FastifyInstance, context: ServerContext): void {
   const { log, replica } = context
   for (const verb of ['pause', 'resume'] as const) {
@@ -192,14 +210,37 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/admin/evict/:node', unbuilt('Evicting a node', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
-  routeGet(app, context, '/v1/buckets/:bucket', unbuilt('The policy of a bucket'))
-  route(app, context, 'PUT', '/v1/buckets/:bucket', unbuilt('The policy of a bucket', true))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }
 
 function exchangeBody(report: ExchangeReport): ExchangeBody {
   const { atMs, error, partitions: _partitions, ...counts } = report
   return { ...counts, at: new Date(atMs).toISOString(), ...(error === undefined ? {} : { error }) }
+}
+
+function scrubBody(report: ScrubReport | undefined): ScrubBody {
+  if (report === undefined) return NEVER_SCRUBBED
+  const { startedMs, finishedMs, ...counts } = report
+  return {
+    ...counts,
+    startedAt: new Date(startedMs).toISOString(),
+    finishedAt: finishedMs === undefined ? null : new Date(finishedMs).toISOString(),
+  }
+}
+
+const NEVER_SCRUBBED: ScrubBody = {
+  running: false,
+  startedAt: null,
+  finishedAt: null,
+  partitions: 0,
+  leaves: 0,
+  entries: 0,
+  bytes: 0,
+  corrupt: 0,
+  hidden: 0,
+  healed: 0,
+  orphanedIndexRows: 0,
+  suspectLeaves: 0,
 }
 
 function outlineBody(outline: EntryOutline, wallMs: number): EntryOutlineBody {

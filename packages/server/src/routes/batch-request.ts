@@ -4,7 +4,9 @@ import {
   byteStringOf,
   isBucketName,
   KEY_BYTES_MAX,
+  NO_POLICY,
   type Address,
+  type BucketPolicy,
   type ByteString,
   type Precondition,
 } from '@grapevine/core'
@@ -37,6 +39,7 @@ export interface ParsedBatch {
 export interface BatchLimits {
   readonly valueMax: number
   readonly wallMs: number
+  readonly policyOf: (bucket: string) => BucketPolicy
 }
 
 type Fields = ReadonlyMap<string, unknown>
@@ -115,7 +118,7 @@ function parseOp(op: unknown, index: number, limits: BatchLimits): BatchStep {
       address,
       value,
       contentType: name === 'put' ? contentTypeOf(contentType) : '',
-      expiresAtMs: expiryOf(ttl, limits.wallMs, 'bad_body'),
+      expiresAtMs: expiryOf(ttl, name === 'put' ? limits.policyOf(bucket) : NO_POLICY, limits.wallMs, 'bad_body'),
       precondition: preconditionOf(ifMatch && quoted(ifMatch), ifAbsent === true ? '*' : undefined),
     }
   } catch (error) {

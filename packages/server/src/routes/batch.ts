@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { Packr } from 'msgpackr'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
-import { problemBody, ProblemError, problemFrom, traceIdOf } from '../http/problem.ts'
+import { problemBody, ProblemError, problemFrom, traceIdOf, unreadable } from '../http/problem.ts'
 import { parseQuery, queryOf } from '../http/query.ts'
 import { refuseUnbuiltHeaders, route } from '../http/route.ts'
 import { parseBatch, type BatchStep } from './batch-request.ts'
@@ -56,7 +56,11 @@ async function receive(
     const body = await bodyOf(request, response, BATCH_BYTES_MAX)
     if (body === undefined) return undefined
     const { valueMax, requestTimeout } = loaded.config
-    const { steps, w, timeout } = parseBatch(body, mediaType, { valueMax, wallMs: clock.wallMs() })
+    const { steps, w, timeout } = parseBatch(body, mediaType, {
+      valueMax,
+      wallMs: clock.wallMs(),
+      policyOf: (bucket) => replica.policyOf(bucket),
+    })
     return {
       steps,
       w: writeConcernOf(w, replica, 'bad_body'),
@@ -92,34 +96,42 @@ function runInOrder(
     return { status: body.status, problem: body }
   }
 
-  const read = (address: Address): Result => {
+  const read = (address: Address): Result | Promise<Result> => {
     try {
       const held = replica.read(address)
-      if (held === 'corrupt')
-        return failed(
-          new ProblemError('io_error', 'The row of this key fails its checksum.', { retryable: true }),
-          false,
-        )
-      if (held === undefined || held.value === undefined || !isVisible(held, context.clock.wallMs()))
-        return nothingAt(held, traceId)
-      answerBytes += held.value.length
-      if (answerBytes > ANSWER_BYTES_MAX)
-        return failed(
-          new ProblemError(
-            'overloaded',
-            'The values of this batch are too many for one answer: read the rest in another.',
-          ),
-          false,
-        )
-      return {
-        status: 200,
-        etag: etagOf(held.version),
-        value: held.value,
-        contentType: held.contentType,
-        ...expiry(held.expiresAtMs),
-      }
+      return held === 'corrupt' ? readElsewhere(address) : readHeld(held)
     } catch (error) {
       return failed(error, false)
+    }
+  }
+
+  const readElsewhere = async (address: Address): Promise<Result> => {
+    try {
+      const held = await replica.heal(address)
+      return held === 'corrupt' ? failed(unreadable(), false) : readHeld(held)
+    } catch (error) {
+      return failed(error, false)
+    }
+  }
+
+  const readHeld = (held: Entry | undefined): Result => {
+    if (held === undefined || held.value === undefined || !isVisible(held, context.clock.wallMs()))
+      return nothingAt(held, traceId)
+    answerBytes += held.value.length
+    if (answerBytes > ANSWER_BYTES_MAX)
+      return failed(
+        new ProblemError(
+          'overloaded',
+          'The values of this batch are too many for one answer: read the rest in another.',
+        ),
+        false,
+      )
+    return {
+      status: 200,
+      etag: etagOf(held.version),
+      value: held.value,
+      contentType: held.contentType,
+      ...expiry(held.expiresAtMs),
     }
   }
 

@@ -57,6 +57,8 @@ export function memberBody(member: MemberView): MemberBody {
     zone: member.zone,
     version: member.version,
     rttMs: member.rttMs ?? null,
+    skewMs: skewMsOf(member),
+    skewErrorMs: member.skew === undefined ? null : Math.ceil(member.skew.errorMs * 10) / 10,
     self: member.isSelf,
   }
 }
@@ -116,7 +118,13 @@ function statusNode({ member, report }: MemberReport, { pairs }: DivergenceRepor
     lastExchangeMs: report === undefined || report.lastExchangeMs < 0 ? null : Math.round(report.lastExchangeMs),
     differingPartitions: report === undefined ? null : differing.size,
     root: report === undefined ? null : hexOf(report.root),
+    skewMs: skewMsOf(member),
   }
+}
+
+/** To a tenth of a millisecond: beyond that it is not known. */
+function skewMsOf({ skew }: MemberView): number | null {
+  return skew === undefined ? null : Math.round(skew.skewMs * 10) / 10
 }
 
 /**

@@ -22,7 +22,7 @@ export function registerHealthRoutes(app: FastifyInstance, context: ServerContex
     if (!body.ready) {
       if (!verbose)
         throw new ProblemError(
-          context.draining() ? 'draining' : 'not_ready',
+          context.draining() ? 'draining' : body.reason?.startsWith('cloned') === true ? 'cloned' : 'not_ready',
           `The node is not ready: ${body.reason ?? 'it is starting'}.`,
         )
       sendJson(response, body, {}, 503)
@@ -46,8 +46,16 @@ export function registerHealthRoutes(app: FastifyInstance, context: ServerContex
   routeGet(app, context, '/ui/*', unbuilt('The dashboard'))
 }
 
+const DISK_FULL = 'the disk is nearly full: the node only reads until there is more space'
+
 function readiness({ draining, replica }: ServerContext): ReadyBody {
-  const { ready, reason, joined } = replica.status()
-  if (draining()) return { ready: false, joined, reason: 'it is stopping' }
-  return ready ? { ready, joined } : { ready, joined, reason: reason ?? 'it is starting' }
+  const { ready, reason, joined, disk } = replica.status()
+  // Ready all the same: it answers reads, and says of each write that it has no room for it.
+  const writable = ready && !disk.isReadOnly && !draining()
+  const space = { freeBytes: disk.freeBytes ?? null, reserveBytes: disk.reserveBytes }
+  if (draining()) return { ready: false, joined, writable, disk: space, reason: 'it is stopping' }
+  if (!ready) return { ready, joined, writable, disk: space, reason: reason ?? 'it is starting' }
+  return writable
+    ? { ready, joined, writable, disk: space }
+    : { ready, joined, writable, disk: space, reason: DISK_FULL }
 }

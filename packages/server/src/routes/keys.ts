@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { HEADERS } from '@grapevine/contract'
-import { etagOf, isExpired, type Entry } from '@grapevine/core'
+import { bucketOf, etagOf, isExpired, NO_POLICY, type Address, type Entry } from '@grapevine/core'
 import type { WriteRequest, WriteResult } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
@@ -10,7 +10,7 @@ import { readBody } from '../http/body.ts'
 import { endWith } from '../http/end-with.ts'
 import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/entity-tags.ts'
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
-import { ProblemError, sendProblem, traceIdOf, type Trouble } from '../http/problem.ts'
+import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
 import { httpDate } from '../http/http-date.ts'
@@ -72,7 +72,7 @@ class KeyRoutes {
   }
 
   read(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number, body: boolean): void {
-    const { replica, clock, loaded } = this.#context
+    const { replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     let base64url = false
     if (path.query !== '') {
@@ -82,15 +82,40 @@ class KeyRoutes {
       timeoutOf(query.get('timeout'), 0)
     }
     refuseUnbuiltHeaders(request, false)
-    const held = replica.read(addressFrom(path, base64url))
-    if (held === 'corrupt')
-      throw new ProblemError(
-        'io_error',
-        'The row of this key fails its checksum. Repair brings it back from another node.',
-        {
-          retryable: true,
-        },
-      )
+    const address = addressFrom(path, base64url)
+    const held = replica.read(address)
+    if (held === 'corrupt') void this.#readElsewhere(address, request, response, meter, startedMs, body)
+    else this.#answerRead(held, request, response, meter, startedMs, body)
+  }
+
+  /** What is damaged here may be whole on another node: its reader waits for it, and this node has it again. */
+  async #readElsewhere(
+    address: Address,
+    request: IncomingMessage,
+    response: ServerResponse,
+    meter: RouteMeter,
+    startedMs: number,
+    body: boolean,
+  ): Promise<void> {
+    try {
+      const held = await this.#context.replica.heal(address)
+      if (held === 'corrupt') throw unreadable()
+      this.#answerRead(held, request, response, meter, startedMs, body)
+    } catch (error) {
+      answerFailure(this.#context, request, response, error)
+      meter.answered(response.statusCode, startedMs)
+    }
+  }
+
+  #answerRead(
+    held: Entry | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+    meter: RouteMeter,
+    startedMs: number,
+    body: boolean,
+  ): void {
+    const { clock, loaded } = this.#context
     const servedBy = loaded.config.name
     if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
       meter.answered(sendProblem(response, absent(held, servedBy), traceIdOf(request)), startedMs)
@@ -172,23 +197,32 @@ class KeyRoutes {
   /** All of a write but what it writes. */
   #writeTarget(request: IncomingMessage): Omit<WriteRequest, 'value' | 'contentType'> {
     const { headers } = request
-    const { loaded, clock, replica } = this.#context
+    const { loaded, replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
       refuseUnbuiltHeaders(request, true)
-      return { address: addressFrom(path, false), expiresAtMs: 0, w: 1, timeoutMs }
+      const address = addressFrom(path, false)
+      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
     refuseUnbuiltHeaders(request, true)
     const precondition = preconditionOf(headers['if-match'], headers['if-none-match'])
+    const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
     return {
-      address: addressFrom(path, isBase64Url(query.get('key_encoding'))),
-      expiresAtMs: expiryOf(query.get('ttl'), clock.wallMs()),
+      address,
+      expiresAtMs: this.#expiryOf(request, address, query.get('ttl')),
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
       ...(precondition === undefined ? {} : { precondition }),
     }
+  }
+
+  #expiryOf(request: IncomingMessage, address: Address, ttl: string | undefined): number {
+    const { clock, replica } = this.#context
+    // A tombstone goes when the frontier says so.
+    const policy = request.method === 'DELETE' ? NO_POLICY : replica.policyOf(bucketOf(address))
+    return expiryOf(ttl, policy, clock.wallMs())
   }
 
   async #write(

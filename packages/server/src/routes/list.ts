@@ -10,8 +10,10 @@ import {
   type Address,
   type ByteString,
   type Entry,
+  type Held,
   type Range,
 } from '@grapevine/core'
+import type { Replica } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { keyFields } from '../http/key-fields.ts'
@@ -116,15 +118,12 @@ async function sendPage(
         break
       }
       rows++
-      if ('corrupt' in row) {
-        corrupt++
-        position = keyOf(row.corrupt)
-        continue
-      }
-      position = keyOf(row.address)
-      if (isVisible(row, wallMs)) {
-        items.push(itemOf(row, withValues))
-        if (withValues) bytes += row.value?.length ?? 0
+      position = keyOf('corrupt' in row ? row.corrupt : row.address)
+      const held = 'corrupt' in row ? await readElsewhere(row.corrupt, corrupt, replica) : row
+      if (held === 'corrupt') corrupt++
+      else if (held !== undefined && isVisible(held, wallMs)) {
+        items.push(itemOf(held, withValues))
+        if (withValues) bytes += held.value?.length ?? 0
       }
       if (turns.due) await turns.give()
     }
@@ -160,9 +159,10 @@ async function sendLines(
     const turns = new Turns()
     for await (const row of view.scan(range)) {
       if (limit !== undefined && sent >= limit) break
-      if ('corrupt' in row) corrupt++
-      else if (isVisible(row, wallMs)) {
-        lines += `${JSON.stringify(itemOf(row, withValues))}\n`
+      const held = 'corrupt' in row ? await readElsewhere(row.corrupt, corrupt, replica) : row
+      if (held === 'corrupt') corrupt++
+      else if (held !== undefined && isVisible(held, wallMs)) {
+        lines += `${JSON.stringify(itemOf(held, withValues))}\n`
         sent++
       }
       if (lines.length >= CHUNK_CHARACTERS) {
@@ -179,7 +179,18 @@ async function sendLines(
   }
 }
 
-/** Rows in the range that fail their checksum, and so are not listed. */
+/**
+ * Damaged rows that nobody gave back, after which a list no longer waits for others: each may take as long as all peers
+ * together need to say no.
+ */
+const UNHEALED_MAX = 8
+
+/** What is damaged here may be whole on another node. */
+function readElsewhere(address: Address, unhealed: number, replica: Replica): Promise<Held> | Held {
+  return unhealed < UNHEALED_MAX ? replica.heal(address) : 'corrupt'
+}
+
+/** Rows in the range that are damaged and that no other node gave back, and so are not listed. */
 const CORRUPT_ROWS = 'Grapevine-Corrupt-Rows'
 const CHUNK_CHARACTERS = 64 * 1024
 

@@ -3,10 +3,11 @@ import {
   MEDIA_TYPES,
   parseDuration,
   parseWriteConcern,
+  TTL_NONE,
   type ProblemCode,
   type WriteConcern,
 } from '@grapevine/contract'
-import { CONTENT_TYPE_BYTES_MAX, WALL_MS_MAX } from '@grapevine/core'
+import { CONTENT_TYPE_BYTES_MAX, expiryByPolicy, WALL_MS_MAX, type BucketPolicy } from '@grapevine/core'
 import type { Replica } from '@grapevine/replica'
 import { ProblemError } from '../http/problem.ts'
 import { notImplemented } from '../http/route.ts'
@@ -26,12 +27,30 @@ export function timeoutOf(text: string | undefined, otherwiseMs: number, code: P
   )
 }
 
-/** When a value written now expires: milliseconds since 1970, or 0 for never. */
-export function expiryOf(ttl: string | undefined, wallMs: number, code: ProblemCode = 'bad_query'): number {
-  if (ttl === undefined) return 0
+/**
+ * When a value written now expires: milliseconds since 1970, or 0 for never. A write that names no time gets that of its
+ * bucket's policy; `none` is the way to have none all the same.
+ */
+export function expiryOf(
+  ttl: string | undefined,
+  policy: BucketPolicy,
+  wallMs: number,
+  code: ProblemCode = 'bad_query',
+): number {
+  if (ttl === undefined) return expiryByPolicy(policy, wallMs)
+  if (ttl === TTL_NONE) return 0
+  return Math.floor(wallMs) + ttlMsOf(ttl, wallMs, code, `, or ${TTL_NONE}`)
+}
+
+/** A time to live that ends within the range of dates. */
+export function ttlMsOf(ttl: string, wallMs: number, code: ProblemCode, orElse = ''): number {
   const ms = parseDuration(ttl)
-  if (ms !== undefined && ms >= 1 && wallMs + ms <= WALL_MS_MAX) return Math.floor(wallMs) + ms
-  throw new ProblemError(code, 'ttl must be a duration of at least 1ms, as 30s, 15m, 12h or 7d.')
+  if (ms !== undefined && ms >= 1 && wallMs + ms <= WALL_MS_MAX) return ms
+  throw new ProblemError(
+    code,
+    `ttl must be a duration of at least 1ms, as 30s, 15m, 12h or 7d${orElse}; ${JSON.stringify(ttl.slice(0, 50))} is none.`,
+    { outcome: 'not-applied' },
+  )
 }
 
 /** @throws {ProblemError} also for more members than there are: no wait would ever help. */
