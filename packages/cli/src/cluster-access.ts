@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { connect, GrapevineError, type Grapevine } from '@grapevine/client'
+import { GrapevineError } from '@grapevine/client'
+import { connect, type Grapevine } from '@grapevine/client/admin'
 import { ENDPOINT_DEFAULT } from '@grapevine/contract'
 import type { Call, FlagSpec } from './command.ts'
 import { dataDirOf, readDevFile } from './dev/dev-file.ts'
@@ -93,7 +94,8 @@ function withScheme(endpoint: string): string {
 
 async function open(call: Call, endpoints: readonly string[], discover: boolean): Promise<Grapevine> {
   const timeoutMs = call.flags.duration('timeout')
-  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover })
+  // One command is no session, and the nodes do not keep receipts of writes yet.
+  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover, session: false, writeIds: false })
 }
 
 async function tokenOf({ flags, shell }: Call): Promise<string | undefined> {

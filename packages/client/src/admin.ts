@@ -1,4 +1,5 @@
 import {
+  encodeKeySegment,
   MEDIA_TYPES,
   type AntiEntropyRequest,
   type ClusterBody,
@@ -14,10 +15,23 @@ import {
   type RoutingBody,
   type ScrubBody,
 } from '@grapevine/contract'
-import { pathOf } from './bucket.ts'
-import type { CallOptions, Connection } from './connection.ts'
+import { decodeText, encodeText } from './bytes.ts'
+import type { CallOptions, RequestOptions } from './connection.ts'
+import { connect as connectClient, type FetchOptions } from './connect.ts'
+import type { Grapevine as DataGrapevine } from './grapevine.ts'
 import { GrapevineError } from './grapevine-error.ts'
-import type { Key } from './key.ts'
+import { bytesOfKey, type Key } from './key.ts'
+
+/** A client with the questions of an operator. */
+export interface Grapevine extends DataGrapevine {
+  readonly admin: Admin
+}
+
+/** As `connect` of the entry for every platform, with `admin` beside the data. */
+export async function connect(endpoints: string | readonly string[], options: FetchOptions = {}): Promise<Grapevine> {
+  const grapevine = await connectClient(endpoints, options)
+  return Object.assign(grapevine, { admin: new Admin(grapevine) })
+}
 
 export interface DiffOptions extends CallOptions {
   readonly cursor?: string | undefined
@@ -29,83 +43,101 @@ export interface DiffOptions extends CallOptions {
  * endpoint that is any of them; to speak to a certain node connect to it alone, with `discover: false`.
  */
 export class Admin {
-  readonly #connection: Connection
+  readonly #grapevine: DataGrapevine
 
-  constructor(connection: Connection) {
-    this.#connection = connection
+  constructor(grapevine: DataGrapevine) {
+    this.#grapevine = grapevine
   }
 
   cluster(options: CallOptions = {}): Promise<ClusterBody> {
-    return this.#connection.requestJson('/v1/cluster', { ...options, asksOthers: true })
+    return requestJson(this.#grapevine, '/v1/cluster', { ...options, asksOthers: true })
   }
 
   members(options: CallOptions = {}): Promise<MembersBody> {
-    return this.#connection.requestJson('/v1/cluster/members', options)
+    return requestJson(this.#grapevine, '/v1/cluster/members', options)
   }
 
   routing(options: CallOptions = {}): Promise<RoutingBody> {
-    return this.#connection.requestJson('/v1/cluster/routing', options)
+    return requestJson(this.#grapevine, '/v1/cluster/routing', options)
   }
 
   divergence(options: CallOptions & { readonly depth?: number | undefined } = {}): Promise<DivergenceBody> {
     const query = queryText({ depth: options.depth })
-    return this.#connection.requestJson(`/v1/admin/divergence${query}`, { ...options, asksOthers: true })
+    return requestJson(this.#grapevine, `/v1/admin/divergence${query}`, { ...options, asksOthers: true })
   }
 
   /** One page of the keys in which the answering node (`a`) and another one (`b`) differ. */
   diff(withNode: string, options: DiffOptions = {}): Promise<DiffBody> {
     const query = queryText({ with: withNode, cursor: options.cursor, limit: options.limit })
-    return this.#connection.requestJson(`/v1/admin/diff${query}`, { ...options, asksOthers: true })
+    return requestJson(this.#grapevine, `/v1/admin/diff${query}`, { ...options, asksOthers: true })
   }
 
   /** One key on every replica, side by side. */
   inspect(bucket: string, key: Key, options: CallOptions = {}): Promise<InspectBody> {
-    return this.#connection.requestJson(pathOf(bucket, key, undefined, '/v1/admin/keys'), {
-      ...options,
-      asksOthers: true,
-    })
+    const { segment, base64url } = encodeKeySegment(bytesOfKey(key))
+    const query = queryText({ key_encoding: base64url ? 'base64url' : undefined })
+    const path = `/v1/admin/keys/${bucket}/${segment}${query}`
+    return requestJson(this.#grapevine, path, { ...options, asksOthers: true })
   }
 
   /** One exchange of the answering node, now. Doing it twice does no harm. */
   antiEntropy(withNode?: string, options: CallOptions = {}): Promise<ExchangeBody> {
     const json: AntiEntropyRequest = withNode === undefined ? {} : { with: withNode }
-    return this.#connection.requestJson('/v1/admin/anti-entropy', { ...options, json, safe: true })
+    return requestJson(this.#grapevine, '/v1/admin/anti-entropy', { ...options, json, safe: true })
   }
 
   exchanges(options: CallOptions = {}): Promise<ExchangesBody> {
-    return this.#connection.requestJson('/v1/admin/anti-entropy', options)
+    return requestJson(this.#grapevine, '/v1/admin/anti-entropy', options)
   }
 
   /** Begins to read and check everything on the answering node; while one is under way, another call is only a look. */
   scrub(options: CallOptions = {}): Promise<ScrubBody> {
-    return this.#connection.requestJson('/v1/admin/scrub', { ...options, json: {}, safe: true })
+    return requestJson(this.#grapevine, '/v1/admin/scrub', { ...options, json: {}, safe: true })
   }
 
   scrubReport(options: CallOptions = {}): Promise<ScrubBody> {
-    return this.#connection.requestJson('/v1/admin/scrub', options)
+    return requestJson(this.#grapevine, '/v1/admin/scrub', options)
   }
 
   config(options: CallOptions = {}): Promise<ConfigBody> {
-    return this.#connection.requestJson('/v1/admin/config', options)
+    return requestJson(this.#grapevine, '/v1/admin/config', options)
   }
 
   pause(what: PauseRequest['what'], options: CallOptions = {}): Promise<PauseBody> {
-    return this.#connection.requestJson('/v1/admin/pause', { ...options, json: { what } satisfies PauseRequest })
+    return requestJson(this.#grapevine, '/v1/admin/pause', { ...options, json: { what } satisfies PauseRequest })
   }
 
   resume(what: PauseRequest['what'], options: CallOptions = {}): Promise<PauseBody> {
-    return this.#connection.requestJson('/v1/admin/resume', { ...options, json: { what } satisfies PauseRequest })
+    return requestJson(this.#grapevine, '/v1/admin/resume', { ...options, json: { what } satisfies PauseRequest })
   }
 
   /** All entries of one moment, as a stream that takes as long as it takes: the time-out is for its beginning. */
   async snapshot(options: CallOptions = {}): Promise<ReadableStream<Uint8Array>> {
-    const { stream, status } = await this.#connection.request('/v1/admin/snapshot', {
+    const { stream, status } = await this.#grapevine.request('/v1/admin/snapshot', {
       ...options,
       headers: { accept: MEDIA_TYPES.snapshot },
       stream: true,
     })
     if (stream !== undefined) return stream
     throw new GrapevineError({ code: 'bad_answer', status, message: 'The snapshot has no body.' })
+  }
+}
+
+async function requestJson<Body>(
+  grapevine: DataGrapevine,
+  path: string,
+  { json, ...init }: RequestOptions & { readonly json?: unknown },
+): Promise<Body> {
+  const asked = json === undefined ? {} : { method: 'POST', body: encodeText(JSON.stringify(json)) }
+  const contentType = json === undefined ? {} : { 'content-type': MEDIA_TYPES.json }
+  const headers = { accept: MEDIA_TYPES.json, ...contentType }
+  const answer = await grapevine.request(path, { ...asked, ...init, headers })
+  try {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A node that speaks JSON is taken at its word.
+    return JSON.parse(decodeText(answer.body) ?? '') as Body
+  } catch (cause) {
+    const message = 'The answer is not JSON.'
+    throw new GrapevineError({ code: 'bad_answer', status: answer.status, message, cause })
   }
 }
 

@@ -1,23 +1,17 @@
-import {
-  encodeKeySegment,
-  formatDuration,
-  HEADERS,
-  MEDIA_TYPES,
-  parseAcks,
-  parseDuration,
-  TTL_NONE,
-  type Acks,
-  type BucketPolicyBody,
-  type Consistency,
-  type WriteConcern,
-} from '@grapevine/contract'
+import type { BucketPolicyBody, Consistency, KeyFields, WriteConcern } from '@grapevine/contract'
+import { checkContentType, checkId, checkTtl } from './arguments.ts'
 import type { Codec } from './codec.ts'
 import type { CallOptions, Connection } from './connection.ts'
-import type { Answer } from './contact.ts'
+import type { Dispatcher } from './dispatcher.ts'
 import { GrapevineError } from './grapevine-error.ts'
-import { bytesOfKey, type Key } from './key.ts'
+import { fieldsOfKey, type Key } from './key.ts'
+import { listEntries, listKeys, type ListedEntry, type ListedKey, type ListOptions } from './list.ts'
 import { nodeTimeout } from './node-timeout.ts'
-import { listEntries, type ListedEntry, type ListOptions } from './list.ts'
+import type { Operation, OperationResult } from './operation.ts'
+import { WriteReceipt, type Receipt } from './receipt.ts'
+import { sleep } from './send.ts'
+import type { SessionTokens } from './session-tokens.ts'
+import { watchBucket, type Change, type WatchOptions } from './watch.ts'
 
 export interface WriteConcernOptions extends CallOptions {
   /** How many members must hold it durably before it counts as done. Default 1: the node that is asked. */
@@ -25,10 +19,15 @@ export interface WriteConcernOptions extends CallOptions {
 }
 
 export interface WriteOptions extends WriteConcernOptions {
-  /** Only if this is the version held by the node that is asked. */
+  /** Only if this is the version held by the node that is asked; `*`: only if there is a value. */
   readonly ifMatch?: string | undefined
   /** Only if there is no value there. */
   readonly ifAbsent?: boolean | undefined
+  /**
+   * Idempotency key, 1 to 255 visible ASCII characters, instead of one of the client's making: for a write that is to
+   * be repeated by a later run of the program.
+   */
+  readonly id?: string | undefined
 }
 
 export interface PutOptions extends WriteOptions {
@@ -42,88 +41,157 @@ export interface PutOptions extends WriteOptions {
 }
 
 export interface ReadOptions extends CallOptions {
+  /** How many replicas are asked. Default: the answering node, which waits until it has what the session has seen. */
   readonly consistency?: Consistency | undefined
 }
 
-export interface Receipt {
-  /** The version that was written. */
-  readonly etag: string
-  readonly acks: Acks
-  /** The node that wrote. */
-  readonly servedBy: string | undefined
+export interface UpdateOptions extends Pick<PutOptions, 'ttl' | 'w' | 'signal' | 'timeoutMs' | 'contentType'> {
+  /** How often it may be tried when others change the key at the same time. Default 10. */
+  readonly attempts?: number | undefined
 }
 
 export interface Entry<Value> {
   readonly value: Value
+  /** The version. */
   readonly etag: string
   readonly contentType: string
+  /** When it expires, of a value with a `ttl`. */
   readonly expiresAt: Date | undefined
+  /** When the version was made. */
   readonly lastModified: Date | undefined
-  /** The node whose data this is. */
+  /** Name of the node whose data this is. */
   readonly servedBy: string | undefined
 }
 
-/** A group of keys whose values have one codec. */
-export class Bucket<Value> {
-  readonly name: string
-  readonly #codec: Codec<Value>
-  readonly #connection: Connection
+/** What a bucket needs of the session it belongs to. */
+export interface BucketContext {
+  readonly connection: Connection
+  readonly dispatcher: Dispatcher
+  readonly session: SessionTokens | undefined
+}
 
-  constructor(name: string, codec: Codec<Value>, connection: Connection) {
+const UPDATE_ATTEMPTS = 10
+/** Times the number of the attempt, and jittered: those who collide are not to collide again. */
+const UPDATE_WAIT_MS = 10
+const NO_OPTIONS = {}
+
+/**
+ * A group of keys whose values have one codec. What is asked in the same turn of the event loop shares a request.
+ * Two writes of one key of which the first is not awaited may be done in either order.
+ */
+export class Bucket<Value, Input = Value> {
+  readonly name: string
+  readonly #codec: Codec<Value, Input>
+  readonly #context: BucketContext
+
+  /** @internal */
+  constructor(name: string, codec: Codec<Value, Input>, context: BucketContext) {
     this.name = name
     this.#codec = codec
-    this.#connection = connection
+    this.#context = context
   }
 
   /** @throws {GrapevineError} whose `outcome` tells whether it may have been written after all. */
-  async put(key: Key, value: Value, options: PutOptions = {}): Promise<Receipt> {
-    const body = this.#codec.encode(value)
-    const contentType = options.contentType ?? this.#codec.contentType
-    return this.#write('PUT', key, options, { 'content-type': contentType }, body, options.ttl)
+  async put(key: Key, value: Input, options: PutOptions = NO_OPTIONS): Promise<Receipt> {
+    const fields = fieldsOfKey(key)
+    const encoded = this.#codec.encode(value)
+    // Only a codec that really has to wait makes this operation miss the others of its tick.
+    const bytes = encoded instanceof Uint8Array ? encoded : await encoded
+    const { ttl, contentType } = options
+    return this.#write(
+      {
+        op: 'put',
+        bucket: this.name,
+        ...fields,
+        value: bytes,
+        contentType: contentType === undefined ? this.#codec.contentType : checkContentType(contentType),
+        ...(ttl !== undefined && { ttl: checkTtl(ttl) }),
+        ...this.#condition(options),
+      },
+      fields,
+      options,
+    )
   }
 
   /** Also when nothing is there: then nothing is there in future either, whoever still has an older value. */
-  async delete(key: Key, options: WriteOptions = {}): Promise<Receipt> {
-    return this.#write('DELETE', key, options, {}, undefined, undefined)
+  async delete(key: Key, options: WriteOptions = NO_OPTIONS): Promise<Receipt> {
+    const fields = fieldsOfKey(key)
+    return this.#write({ op: 'delete', bucket: this.name, ...fields, ...this.#condition(options) }, fields, options)
   }
 
-  /** A missing key is `undefined` and never an error. */
-  async get(key: Key, options: ReadOptions = {}): Promise<Value | undefined> {
-    const entry = await this.entry(key, options)
-    return entry?.value
+  /** The value. A missing key is `undefined` and never an error. */
+  async get(key: Key, options: ReadOptions = NO_OPTIONS): Promise<Value | undefined> {
+    const result = await this.#read(key, options)
+    return result === undefined ? undefined : this.#codec.decode(result.value ?? NO_BYTES, result.contentType ?? '')
   }
 
-  /** The value with its version and what else is known of it. */
-  async entry(key: Key, options: ReadOptions = {}): Promise<Entry<Value> | undefined> {
-    const query = new URLSearchParams()
-    if (options.consistency !== undefined) query.set('consistency', options.consistency)
-    const answer = await this.#connection
-      .request(pathOf(this.name, key, query), { ...options, method: 'GET' })
-      .catch(undefinedIfMissing)
-    if (answer === undefined) return undefined
-    const { headers } = answer
-    const contentType = headers.get('content-type') ?? ''
+  /** The value with its version and what else is known of it. A missing key is `undefined`. */
+  async entry(key: Key, options: ReadOptions = NO_OPTIONS): Promise<Entry<Value> | undefined> {
+    const result = await this.#read(key, options)
+    if (result === undefined) return undefined
+    const { etag, value = NO_BYTES, contentType = '', expiresAt, lastModified, servedBy } = result
     return {
-      value: await this.#codec.decode(answer.body, contentType),
-      etag: etagOf(answer),
+      value: await this.#codec.decode(value, contentType),
+      etag,
       contentType,
-      expiresAt: dateOf(headers.get(HEADERS.expiresAt)),
-      lastModified: dateOf(headers.get('last-modified')),
-      servedBy: headers.get(HEADERS.servedBy) ?? undefined,
+      expiresAt,
+      lastModified,
+      servedBy,
     }
   }
 
   /**
-   * The bucket's entries in bytewise order of their keys, page by page. Each page is of a later moment than the one
-   * before it.
+   * Reads, changes, and writes if nothing has come between; else again with what is there now. `change` gets
+   * `undefined` for a missing key. What it throws ends the update, and nothing is written. The condition is checked by
+   * the node where the write lands: of two updates on two nodes at the same moment one may still win over the other.
+   * @throws {GrapevineError} `precondition_failed` when others were faster `attempts` times.
    */
-  list(options: ListOptions = {}): AsyncGenerator<ListedEntry<Value>, void, void> {
-    return listEntries(this.name, this.#codec, this.#connection, options)
+  async update(
+    key: Key,
+    change: (old: Value | undefined) => Input | Promise<Input>,
+    { attempts = UPDATE_ATTEMPTS, ...options }: UpdateOptions = NO_OPTIONS,
+  ): Promise<Receipt> {
+    const { timeoutMs, signal } = options
+    for (let attempt = 1; ; attempt++) {
+      const held = await this.entry(key, { timeoutMs, signal })
+      const value = await change(held?.value)
+      const condition = held === undefined ? { ifAbsent: true } : { ifMatch: held.etag }
+      try {
+        return await this.put(key, value, { ...options, ...condition })
+      } catch (error) {
+        const overtaken = error instanceof GrapevineError && error.code === 'precondition_failed'
+        // In doubt the write may be what is there now: changing it once more would be one change too many.
+        if (!overtaken || error.outcome === 'unknown' || attempt >= attempts) throw error
+      }
+      await sleep(UPDATE_WAIT_MS * attempt * Math.random(), this.#context.connection.signalWith(signal))
+    }
+  }
+
+  /**
+   * The entries in bytewise order of their keys, page by page; when a node fails the next one goes on. Each page is of a
+   * later moment than the one before it.
+   */
+  list(options: ListOptions = NO_OPTIONS): AsyncIterableIterator<ListedEntry<Value>> & AsyncDisposable {
+    return listEntries(this.name, this.#codec, this.#context, options)
+  }
+
+  /** As `list`, without the values. */
+  keys(options: ListOptions = NO_OPTIONS): AsyncIterableIterator<ListedKey> & AsyncDisposable {
+    return listKeys(this.name, this.#context, options)
+  }
+
+  /**
+   * Changes as they become visible on the node that is asked. When it goes away another one is asked, and goes on where
+   * that one stopped: every final state comes, some perhaps twice. After a `resync` something may have been missed:
+   * list what you watch, and go on. Ends by `break`, by the signal (`aborted`), or with the client.
+   */
+  watch(options: WatchOptions = NO_OPTIONS): AsyncIterableIterator<Change> & AsyncDisposable {
+    return watchBucket(this.name, this.#context.connection, options)
   }
 
   /** What holds for writes to this bucket that do not say otherwise, as the answering node knows it. */
-  policy(options: CallOptions = {}): Promise<BucketPolicyBody> {
-    return this.#connection.requestJson(this.#policyPath(), options)
+  policy(options: CallOptions = NO_OPTIONS): Promise<BucketPolicyBody> {
+    return this.#context.connection.requestJson(`/v1/buckets/${this.name}`, options)
   }
 
   /**
@@ -131,82 +199,40 @@ export class Bucket<Value> {
    * this one takes from then on; values that are there keep the time they have.
    */
   async setPolicy(
-    policy: { readonly ttl?: string | number | null | undefined },
-    options: WriteConcernOptions = {},
+    { ttl }: { readonly ttl?: string | number | null | undefined },
+    options: WriteConcernOptions = NO_OPTIONS,
   ): Promise<void> {
-    const { ttl } = policy
-    const body: BucketPolicyBody = { ttl: ttl === undefined || ttl === null ? null : checkTtl(ttl) }
-    const query = new URLSearchParams({ timeout: nodeTimeout(options.timeoutMs ?? this.#connection.timeoutMs) })
-    if (options.w !== undefined) query.set('w', String(options.w))
-    await this.#connection.request(`${this.#policyPath()}?${query.toString()}`, {
-      ...options,
-      method: 'PUT',
-      headers: { 'content-type': MEDIA_TYPES.json },
-      body: new TextEncoder().encode(JSON.stringify(body)),
-    })
+    const { connection } = this.#context
+    const json: BucketPolicyBody = { ttl: ttl === undefined || ttl === null ? null : checkTtl(ttl) }
+    const timeout = nodeTimeout(options.timeoutMs ?? connection.timeoutMs)
+    const w = options.w === undefined ? '' : `&w=${options.w}`
+    const path = `/v1/buckets/${this.name}?timeout=${timeout}${w}`
+    await connection.send(path, { ...options, method: 'PUT', json })
   }
 
-  #policyPath(): string {
-    return `/v1/buckets/${this.name}`
+  async #read(key: Key, options: ReadOptions): Promise<OperationResult | undefined> {
+    return this.#context.dispatcher.submit({ op: 'get', bucket: this.name, ...fieldsOfKey(key) }, options)
   }
 
-  async #write(
-    method: 'PUT' | 'DELETE',
-    key: Key,
-    options: WriteOptions,
-    headers: Record<string, string>,
-    body: Uint8Array | undefined,
-    ttl: string | number | undefined,
-  ): Promise<Receipt> {
-    const timeoutMs = options.timeoutMs ?? this.#connection.timeoutMs
-    const query = new URLSearchParams({ timeout: nodeTimeout(timeoutMs) })
-    if (options.w !== undefined) query.set('w', String(options.w))
-    if (ttl !== undefined) query.set('ttl', checkTtl(ttl))
-    if (options.ifMatch !== undefined) headers['if-match'] = quoteEtag(options.ifMatch)
-    if (options.ifAbsent === true) headers['if-none-match'] = '*'
-    const answer = await this.#connection.request(pathOf(this.name, key, query), { ...options, method, headers, body })
+  async #write(operation: Operation, key: KeyFields, options: WriteOptions): Promise<Receipt> {
+    const { connection, dispatcher } = this.#context
+    const result = await dispatcher.submit(operation, options)
+    if (result !== undefined) return new WriteReceipt(result, this.name, key, connection)
+    throw new GrapevineError({ code: 'bad_answer', message: 'A write has no answer.', outcome: 'unknown' })
+  }
+
+  #condition({ id, ifMatch, ifAbsent }: WriteOptions): {
+    readonly id?: string
+    readonly ifMatch?: string
+    readonly ifAbsent?: true
+  } {
+    const name = id === undefined ? this.#context.connection.nextWriteId() : checkId(id)
     return {
-      etag: etagOf(answer),
-      acks: parseAcks(answer.headers.get(HEADERS.acks) ?? '') ?? { count: 1, of: 1 },
-      servedBy: answer.headers.get(HEADERS.servedBy) ?? undefined,
+      ...(name !== undefined && { id: name }),
+      ...(ifMatch !== undefined && { ifMatch }),
+      ...(ifAbsent === true && { ifAbsent }),
     }
   }
 }
 
-/** The path of a key, in whichever form arrives unharmed. */
-export function pathOf(
-  bucket: string,
-  key: Key,
-  query: URLSearchParams = new URLSearchParams(),
-  root = '/v1/kv',
-): string {
-  const { segment, base64url } = encodeKeySegment(bytesOfKey(key))
-  if (base64url) query.set('key_encoding', 'base64url')
-  return `${root}/${bucket}/${segment}${query.size > 0 ? `?${query.toString()}` : ''}`
-}
-
-export function checkTtl(ttl: string | number): string {
-  const text = typeof ttl === 'number' ? formatDuration(ttl) : ttl
-  if (text === TTL_NONE || parseDuration(text) !== undefined) return text
-  const message = `${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d, or none.`
-  throw new GrapevineError({ code: 'bad_argument', message, outcome: 'not-applied' })
-}
-
-/** `*` means any version. */
-export function quoteEtag(etag: string): string {
-  return etag === '*' || etag.startsWith('"') ? etag : `"${etag}"`
-}
-
-function undefinedIfMissing(error: unknown): undefined {
-  if (error instanceof GrapevineError && error.code === 'not_found') return undefined
-  throw error
-}
-
-function etagOf({ headers }: Answer): string {
-  return (headers.get('etag') ?? '').replace(/^"(.*)"$/, '$1')
-}
-
-function dateOf(text: string | null): Date | undefined {
-  const date = new Date(text ?? Number.NaN)
-  return Number.isNaN(date.getTime()) ? undefined : date
-}
+const NO_BYTES = new Uint8Array()

@@ -4,21 +4,28 @@ export interface OutgoingRequest {
   /** With its query, beginning with a slash. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array<ArrayBuffer> | undefined
+  readonly body?: Uint8Array | undefined
   /** Whether it changes nothing, so that it may be asked twice. */
   readonly safe: boolean
+  /** Whether all that it changes has a name by which a node knows a repetition. */
+  readonly idempotent?: boolean
   /** Whether the node asks all others before it answers, and so waits for those that are silent. */
   readonly asksOthers?: boolean
   /** Leaves the body to the caller, who reads it for as long as it takes. */
   readonly stream?: boolean
 }
 
+/** As much of `Headers` as is needed. */
+export interface AnswerHeaders {
+  get(name: string): string | null
+}
+
 export interface Answer {
   readonly kind: 'answer'
   readonly status: number
-  readonly headers: Headers
+  readonly headers: AnswerHeaders
   /** Empty when the request asked for a stream, unless the status is an error. */
-  readonly body: Uint8Array<ArrayBuffer>
+  readonly body: Uint8Array
   readonly stream: ReadableStream<Uint8Array> | undefined
 }
 
@@ -29,22 +36,31 @@ export interface NoAnswer {
 }
 
 export interface ContactOptions {
-  readonly fetch: typeof fetch
   readonly timeoutMs: number
   /** Fires when the caller gives up or the client is closed. */
   readonly signal: AbortSignal
 }
 
 /** Asks one node once. What goes wrong on the way is a value, since it is expected. */
-export async function contact(
-  url: string,
-  request: OutgoingRequest,
-  { fetch, timeoutMs, signal }: ContactOptions,
+export type Contact = (url: string, request: OutgoingRequest, options: ContactOptions) => Promise<Answer | NoAnswer>
+
+/**
+ * The most bytes of one answer that are held: a batch may carry 16 MiB of values, as base64 and with what surrounds
+ * them. Whatever sends more is not Grapevine, or not in its right mind.
+ */
+export const ANSWER_BYTES_MAX: number = 64 * 1024 * 1024
+
+/**
+ * Runs an exchange under a time limit and the caller's signal. `exchange` gets a signal that fires for either; when
+ * it throws, this tells what that meant. The signal of a stream lives on until `release` is called or the caller gives up.
+ */
+export async function bounded(
+  { timeoutMs, signal }: ContactOptions,
+  exchange: (signal: AbortSignal) => Promise<Answer>,
 ): Promise<Answer | NoAnswer> {
-  const { method, path, headers, body, stream } = request
+  if (signal.aborted) return { kind: 'aborted', cause: signal.reason }
   const controller = new AbortController()
   const giveUp = (): void => controller.abort(signal.reason)
-  if (signal.aborted) return { kind: 'aborted', cause: signal.reason }
   signal.addEventListener('abort', giveUp, { once: true })
   let timedOut = false
   const timer = setTimeout(() => {
@@ -53,24 +69,9 @@ export async function contact(
   }, timeoutMs)
   let streaming = false
   try {
-    const response = await fetch(url + path, {
-      method,
-      headers,
-      ...(body !== undefined && { body }),
-      signal: controller.signal,
-      redirect: 'manual',
-      cache: 'no-store',
-      credentials: 'omit',
-    })
-    const { status } = response
-    streaming = stream === true && status < 400
-    return {
-      kind: 'answer',
-      status,
-      headers: response.headers,
-      body: streaming ? new Uint8Array() : new Uint8Array(await response.arrayBuffer()),
-      stream: streaming ? (response.body ?? undefined) : undefined,
-    }
+    const answer = await exchange(controller.signal)
+    streaming = answer.stream !== undefined
+    return answer
   } catch (cause) {
     if (signal.aborted) return { kind: 'aborted', cause: signal.reason }
     return { kind: timedOut ? 'timeout' : wasRefused(cause) ? 'refused' : 'broken', cause }
@@ -79,6 +80,64 @@ export async function contact(
     // A stream that goes on must still end when the caller gives up.
     if (!streaming) signal.removeEventListener('abort', giveUp)
   }
+}
+
+/** Contact by the platform's `fetch`, or one that behaves the same. */
+export function fetchContact(fetch: typeof globalThis.fetch): Contact {
+  return (url, request, options) =>
+    bounded(options, async (signal) => {
+      const { method, path, headers, body, stream } = request
+      const response = await fetch(url + path, {
+        method,
+        headers,
+        // What is backed by shared memory is refused by fetch itself, and only a codec of the user's could give it.
+        ...(body !== undefined && { body: body as Uint8Array<ArrayBuffer> }),
+        signal,
+        redirect: 'manual',
+        cache: 'no-store',
+        credentials: 'omit',
+      })
+      const { status } = response
+      const streaming = stream === true && status < 400
+      return {
+        kind: 'answer',
+        status,
+        headers: response.headers,
+        body: streaming ? new Uint8Array() : await readBody(response),
+        stream: streaming ? (response.body ?? undefined) : undefined,
+      }
+    })
+}
+
+async function readBody(response: Response): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array()
+  const length = Number(response.headers.get('content-length') ?? Number.NaN)
+  // What announces its length cannot send more.
+  if (length <= ANSWER_BYTES_MAX) return new Uint8Array(await response.arrayBuffer())
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  // By hand: not every browser iterates over a stream.
+  const reader = response.body.getReader()
+  for (let part = await reader.read(); part.value !== undefined; part = await reader.read()) {
+    const chunk = part.value
+    bytes += chunk.length
+    if (bytes > ANSWER_BYTES_MAX) {
+      void reader.cancel()
+      throw new Error(`The answer is larger than ${ANSWER_BYTES_MAX} bytes.`)
+    }
+    chunks.push(chunk)
+  }
+  return joined(chunks, bytes)
+}
+
+export function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array {
+  const all = new Uint8Array(bytes)
+  let at = 0
+  for (const chunk of chunks) {
+    all.set(chunk, at)
+    at += chunk.length
+  }
+  return all
 }
 
 /**

@@ -9,7 +9,6 @@ interface Endpoint {
   readonly url: string
   /** Named by the user: kept whatever the routing table says. */
   readonly given: boolean
-  name: string | undefined
   state: NodeState | undefined
   rank: number
   failures: number
@@ -63,16 +62,11 @@ export class EndpointPool {
   learn(routing: RoutingBody): void {
     const listed = new Set(routing.nodes.map((node) => node.url))
     for (const { url, given } of this.#endpoints.values()) if (!given && !listed.has(url)) this.#endpoints.delete(url)
-    for (const { url, name, state, rank } of routing.nodes) {
+    for (const { url, state, rank } of routing.nodes) {
       const endpoint = this.#endpoints.get(url) ?? newEndpoint(url, false, rank)
-      Object.assign(endpoint, { name, state, rank })
+      Object.assign(endpoint, { state, rank })
       this.#endpoints.set(url, endpoint)
     }
-  }
-
-  /** The base URL of a node that the routing table has told of. */
-  urlOf(name: string): string | undefined {
-    return [...this.#endpoints.values()].find((endpoint) => endpoint.name === name)?.url
   }
 
   #compare(a: Endpoint, b: Endpoint): number {
@@ -86,7 +80,7 @@ export class EndpointPool {
 }
 
 function newEndpoint(url: string, given: boolean, rank: number): Endpoint {
-  return { url, given, name: undefined, state: undefined, rank, failures: 0, coolUntilMs: 0 }
+  return { url, given, state: undefined, rank, failures: 0, coolUntilMs: 0 }
 }
 
 /** How likely an answer is, by what the others say: least is best. Of whom nothing is said we think well. */

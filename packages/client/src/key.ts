@@ -1,39 +1,47 @@
-import { decodeUtf8, encodeUtf8, isBucketName, KEY_BYTES_MAX } from '@grapevine/contract'
+import { decodeWtf8, encodeWtf8, isBucketName, KEY_BYTES_MAX, keyFieldsOf, type KeyFields } from '@grapevine/contract'
+import { decodeText, encodeText } from './bytes.ts'
 import { GrapevineError } from './grapevine-error.ts'
 
-/** Text stands for its UTF-8 bytes, so `'é'` and `new TextEncoder().encode('é')` are one key. Nothing is normalised. */
+/**
+ * Text stands for its UTF-8 bytes, so `'é'` and `new TextEncoder().encode('é')` are one key. Nothing is normalised.
+ * A lone surrogate, which has no UTF-8, stands for the three bytes that the scheme of UTF-8 gives its number (WTF-8), so
+ * that every text is a key and no two texts are the same one.
+ */
 export type Key = string | Uint8Array
+
+/** Whatever is no longer than this in UTF-16 is within the limit in UTF-8. */
+const SHORT_CHARS = Math.floor(KEY_BYTES_MAX / 3)
 
 /**
  * The bytes of a key.
- * @throws {GrapevineError} `bad_key`, before anything is sent: for a key that is empty or longer than 1024 bytes,
- * and for text with a lone surrogate, which has no bytes. Give such a key as bytes of your own choosing.
+ * @throws {GrapevineError} `bad_key`, before anything is sent: for a key that is empty or longer than 1024 bytes.
  */
 export function bytesOfKey(key: Key): Uint8Array {
-  const bytes = boundBytes(key, 'The key')
-  if (bytes.length === 0) throw badKey('The key is empty: it needs at least one byte.')
-  if (bytes.length > KEY_BYTES_MAX) throw badKey(`The key has ${bytes.length} bytes; ${KEY_BYTES_MAX} is the most.`)
-  return bytes
+  const bytes = bytesOfBound(key)
+  if (bytes.length > 0 && bytes.length <= KEY_BYTES_MAX) return bytes
+  const wrong = bytes.length === 0 ? 'is empty' : `has ${bytes.length} bytes`
+  const message = `The key ${wrong}: 1 to ${KEY_BYTES_MAX} are allowed.`
+  throw new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
 }
 
-/** A prefix or the end of a range, which may be empty. */
-export function boundBytes(bound: Key, what: string): Uint8Array {
-  const bytes = typeof bound === 'string' ? encodeUtf8(bound) : bound
-  if (bytes === undefined) throw badKey(`${what} holds a lone surrogate, which has no UTF-8: give bytes instead.`)
-  return bytes
+/** A prefix or an end of a range, which may be empty. */
+export function bytesOfBound(bound: Key): Uint8Array {
+  return typeof bound === 'string' ? (encodeText(bound) ?? encodeWtf8(bound)) : bound
 }
 
-/** Text where the bytes are UTF-8, which gives the same key back; otherwise the bytes. */
+/** As it stands in JSON. */
+export function fieldsOfKey(key: Key): KeyFields {
+  if (typeof key === 'string' && key.length > 0 && key.length <= SHORT_CHARS && key.isWellFormed()) return { key }
+  return keyFieldsOf(bytesOfKey(key))
+}
+
+/** Text where the bytes are those of a text, which gives the same key back; otherwise the bytes. */
 export function keyOfBytes(bytes: Uint8Array): Key {
-  return decodeUtf8(bytes) ?? bytes
+  return decodeText(bytes) ?? decodeWtf8(bytes) ?? bytes
 }
 
 export function checkBucket(name: string): string {
   if (isBucketName(name)) return name
-  const message = `${JSON.stringify(name)} is no bucket name: 1 to 63 of a-z, 0-9, '.', '_', '-', not beginning with a sign.`
+  const message = `${JSON.stringify(name)} is no bucket name: 1 to 63 of a-z 0-9 . _ -, not a sign first.`
   throw new GrapevineError({ code: 'bad_bucket', message, outcome: 'not-applied' })
-}
-
-function badKey(message: string): GrapevineError {
-  return new GrapevineError({ code: 'bad_key', message, outcome: 'not-applied' })
 }

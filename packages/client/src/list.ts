@@ -1,18 +1,20 @@
 import {
   bytesOfKeyFields,
   decodeBase64,
-  decodeUtf8,
-  encodeBase64Url,
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   type ListBody,
   type ListItem,
 } from '@grapevine/contract'
+import { abandonable } from './abandonable.ts'
+import type { BucketContext } from './bucket.ts'
 import type { Codec } from './codec.ts'
-import type { CallOptions, Connection } from './connection.ts'
+import type { CallOptions } from './connection.ts'
 import { GrapevineError } from './grapevine-error.ts'
-import { boundBytes, keyOfBytes, type Key } from './key.ts'
+import { keyOfBytes, type Key } from './key.ts'
+import { rangeQuery } from './range-query.ts'
 
+/** `timeoutMs` is for each page. */
 export interface ListOptions extends CallOptions {
   readonly prefix?: Key | undefined
   /** Inclusive. */
@@ -39,45 +41,51 @@ export interface ListedEntry<Value> extends ListedKey {
   readonly value: Value
 }
 
-export async function* listEntries<Value>(
+export function listEntries<Value, Input>(
   bucket: string,
-  codec: Codec<Value>,
-  connection: Connection,
+  codec: Codec<Value, Input>,
+  context: BucketContext,
   options: ListOptions,
-): AsyncGenerator<ListedEntry<Value>, void, void> {
-  // As many as the server gives by itself: with values of 1 MiB a page is already large.
-  for await (const item of pages(bucket, connection, options, LIST_LIMIT_DEFAULT, true)) {
-    const value = decodeBase64(item.value ?? '')
-    if (value === undefined) throw malformed('a value that is not base64')
-    yield { ...listedKeyOf(item), value: await codec.decode(value, item.contentType) }
-  }
+): AsyncIterableIterator<ListedEntry<Value>> & AsyncDisposable {
+  return abandonable(async function* entries(left) {
+    // As many as the server gives by itself: with values of 1 MiB a page is already large.
+    for await (const item of pages(bucket, context, options, LIST_LIMIT_DEFAULT, true, left)) {
+      const value = decodeBase64(item.value ?? '')
+      if (value === undefined) throw malformed('a value that is not base64')
+      yield { ...listedKeyOf(item), value: await codec.decode(value, item.contentType) }
+    }
+  })
 }
 
-export async function* listKeys(
+export function listKeys(
   bucket: string,
-  connection: Connection,
+  context: BucketContext,
   options: ListOptions,
-): AsyncGenerator<ListedKey, void, void> {
-  for await (const item of pages(bucket, connection, options, LIST_LIMIT_MAX, false)) yield listedKeyOf(item)
+): AsyncIterableIterator<ListedKey> & AsyncDisposable {
+  return abandonable(async function* keys(left) {
+    for await (const item of pages(bucket, context, options, LIST_LIMIT_MAX, false, left)) yield listedKeyOf(item)
+  })
 }
 
 async function* pages(
   bucket: string,
-  connection: Connection,
+  { connection, session }: BucketContext,
   options: ListOptions,
   pageMax: number,
   withValues: boolean,
+  leaving: AbortSignal,
 ): AsyncGenerator<ListItem, void, void> {
-  const { limit = Infinity, timeoutMs, signal } = options
+  const { limit = Infinity, timeoutMs } = options
   const range = rangeQuery(options)
   if (withValues) range['include'] = 'value'
+  const signal = options.signal === undefined ? leaving : AbortSignal.any([options.signal, leaving])
   let left = limit
   let cursor: string | null = null
   while (left > 0) {
     const query: Record<string, string> = { ...range, limit: String(Math.min(left, pageMax)) }
     if (cursor !== null) query['cursor'] = cursor
     const path = `/v1/kv/${bucket}?${new URLSearchParams(query).toString()}`
-    const page: ListBody = await connection.requestJson<ListBody>(path, { timeoutMs, signal })
+    const page = checkPage(await connection.requestJson(path, { timeoutMs, signal, session }))
     yield* page.items.slice(0, left)
     left -= page.items.length
     if (page.cursor === null) return
@@ -86,18 +94,11 @@ async function* pages(
   }
 }
 
-/** Text where all bounds are UTF-8, otherwise all of them as base64url: the encoding is said of all at once. */
-function rangeQuery({ prefix, start, end, reverse }: ListOptions): Record<string, string> {
-  const bounds = Object.entries({ prefix, start, end }).flatMap(([name, bound]) =>
-    bound === undefined ? [] : [{ name, bytes: boundBytes(bound, name) }],
-  )
-  const texts = bounds.map(({ name, bytes }) => ({ name, bytes, text: decodeUtf8(bytes) }))
-  const asText = texts.every(({ text }) => text !== undefined)
-  const query: Record<string, string> = {}
-  for (const { name, bytes, text } of texts) query[name] = asText && text !== undefined ? text : encodeBase64Url(bytes)
-  if (!asText) query['key_encoding'] = 'base64url'
-  if (reverse === true) query['reverse'] = 'true'
-  return query
+/** A node that speaks JSON is taken at its word, but not at its silence: what is not there would end a list early. */
+function checkPage(page: Partial<ListBody> | null): ListBody {
+  const { items, cursor, complete = false } = page ?? {}
+  if (Array.isArray(items) && (cursor === null || typeof cursor === 'string')) return { items, cursor, complete }
+  throw malformed('neither items nor a cursor')
 }
 
 function listedKeyOf(item: ListItem): ListedKey {

@@ -1,6 +1,6 @@
+import type { Contact, Answer, OutgoingRequest } from './contact.ts'
 import type { EndpointPool } from './endpoint-pool.ts'
-import { contact, type Answer, type OutgoingRequest } from './contact.ts'
-import { GrapevineError } from './grapevine-error.ts'
+import { GrapevineError, withOutcome } from './grapevine-error.ts'
 import { judge } from './judge.ts'
 import type { RetryBudget } from './retry-budget.ts'
 
@@ -8,8 +8,8 @@ import type { RetryBudget } from './retry-budget.ts'
 const ROUNDS_MAX = 4
 const WAIT_MS_MIN = 50
 const WAIT_MS_MAX = 1_000
-/** A read leaves half of its time for the next node, if there is one. */
-const SHARE_OF_READ = 0.5
+/** What may be asked twice leaves half of its time for the next node, if there is one. */
+const SHARE_OF_ATTEMPT = 0.5
 /** A report takes as long as the slowest member is waited for, wherever it is made. */
 const SHARE_OF_REPORT = 0.75
 /** But no node gets less than this. */
@@ -18,7 +18,7 @@ const ATTEMPT_MS_MIN = 100
 export interface SendContext {
   readonly pool: EndpointPool
   readonly budget: RetryBudget
-  readonly fetch: typeof fetch
+  readonly contact: Contact
   readonly random: () => number
   readonly nowMs: () => number
   readonly signal: AbortSignal
@@ -36,31 +36,38 @@ export interface Sent {
 
 /**
  * Sends a request to the best node and, where that is safe, on to the next ones, until one answers or the time,
- * the rounds or the budget are used up.
- * @throws {GrapevineError} of the last attempt.
+ * the rounds or the budget are used up. A write with a name of which it is not known what became is first told to the
+ * same node again, which knows; a node that never heard of it would take it for a new one.
+ * @throws {GrapevineError} of the last attempt, with the outcome of all.
  */
 export async function send(request: OutgoingRequest, context: SendContext): Promise<Sent> {
-  const { pool, budget, fetch, random, nowMs, signal } = context
+  const { pool, budget, contact, random, nowMs, signal } = context
   const deadlineMs = nowMs() + context.timeoutMs
   const tried = new Set<string>()
   let failure: GrapevineError | undefined
+  let inDoubt = false
+  let again: string | undefined
+  const askedAgain = new Set<string>()
+  let retryAfterMs = 0
   for (let round = 1; ;) {
     const remainingMs = deadlineMs - nowMs()
     if (failure !== undefined && (remainingMs <= 0 || !budget.take())) throw failure
-    const url = pool.next(nowMs(), tried)
+    const url = again ?? pool.next(nowMs(), tried)
+    again = undefined
     if (url === undefined) {
-      const waitMs = Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** round) * (0.5 + random() / 2)
+      const backoffMs = Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** round) * (0.5 + random() / 2)
+      const waitMs = Math.max(backoffMs, retryAfterMs)
       if (failure === undefined || round >= ROUNDS_MAX || waitMs >= remainingMs) throw failure ?? nowhere()
       await sleep(waitMs, signal)
       tried.clear()
       round += 1
+      retryAfterMs = 0
       continue
     }
     tried.add(url)
-    const mayMoveOn = request.safe && pool.next(nowMs(), tried) !== undefined
-    const share = !mayMoveOn ? 1 : request.asksOthers ? SHARE_OF_REPORT : SHARE_OF_READ
-    const timeoutMs = Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share))
-    const verdict = judge(await contact(url, request, { fetch, timeoutMs, signal }), request, url)
+    const timeoutMs = attemptMs(request, remainingMs, pool.next(nowMs(), tried) !== undefined)
+    const attempt = await contact(url, request, { timeoutMs, signal })
+    const verdict = judge(attempt, request, url)
     if (verdict.unwell) {
       pool.failed(url, nowMs(), random())
     } else if (!signal.aborted) {
@@ -68,18 +75,33 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
       budget.refill()
     }
     if (verdict.kind === 'answered') return { answer: verdict.answer, url, failedOver: failure !== undefined }
-    if (!verdict.repeatable) throw verdict.error
-    failure = verdict.error
+    const { outcome } = verdict.error
+    failure = inDoubt && outcome === 'not-applied' ? withOutcome(verdict.error, 'unknown') : verdict.error
+    if (!verdict.repeatable) throw failure
+    retryAfterMs = Math.max(retryAfterMs, verdict.retryAfterMs)
+    if (outcome !== 'unknown') continue
+    inDoubt = true
+    if (!askedAgain.has(url)) again = url
+    askedAgain.add(url)
   }
+}
+
+function attemptMs({ safe, idempotent, asksOthers }: OutgoingRequest, remainingMs: number, mayMoveOn: boolean): number {
+  if (!mayMoveOn || !(safe || idempotent === true)) return remainingMs
+  // A write that waits for others is answered by its node when the time is over, with what is known then.
+  if (!safe && asksOthers === true) return remainingMs
+  const share = asksOthers === true ? SHARE_OF_REPORT : SHARE_OF_ATTEMPT
+  return Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share))
 }
 
 function nowhere(): GrapevineError {
   return new GrapevineError({ code: 'bad_argument', message: 'There is no endpoint to ask.' })
 }
 
-/** Ends early when the signal fires; the next contact then says so. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Ends early when the signal fires; whoever goes on then finds out. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
     const done = (): void => {
       clearTimeout(timer)
       signal.removeEventListener('abort', done)

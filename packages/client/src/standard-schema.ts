@@ -1,10 +1,13 @@
-/** As much of Standard Schema (https://standardschema.dev) as is needed: zod, valibot, arktype and others have it. */
-export interface StandardSchema<Output = unknown> {
+/**
+ * As much of Standard Schema (https://standardschema.dev) as is needed: zod, valibot, arktype and others have it.
+ * `Input` is what may be written, `Output` what is read.
+ */
+export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { connect, GrapevineError } from '@grapevine/client'
+import { connect as connectAdmin } from '@grapevine/client/admin'
 import { afterEach, describe, expect, it } from 'vitest'
 import { deadUrl, FakeNode, json, problem } from './fake-node.ts'
 
@@ -30,10 +31,10 @@ describe('failover', () => {
     expect(live.seen).toHaveLength(2)
   })
 
-  it('does not repeat a write of which it is not known what became', async () => {
+  it('does not repeat a write without a name of which it is not known what became', async () => {
     const breaking = await fakeNode((_, response) => void response.destroy())
     const other = await fakeNode()
-    await using grapevine = await connect([breaking.url, other.url], { discover: false })
+    await using grapevine = await connect([breaking.url, other.url], { discover: false, writeIds: false })
     const error = await failureOf(grapevine.bucket('b').put('k', 1))
     expect(error).toMatchObject({ code: 'unreachable', outcome: 'unknown', retryable: false })
     expect(other.seen).toHaveLength(0)
@@ -41,6 +42,26 @@ describe('failover', () => {
     await grapevine.bucket('b').put('k', 1)
     expect(breaking.seen).toHaveLength(1)
     expect(other.seen).toHaveLength(1)
+  })
+
+  it('tells a write with a name to the same node again, before it goes elsewhere with the same name', async () => {
+    const breaking = await fakeNode((_, response) => void response.destroy())
+    const other = await fakeNode()
+    await using grapevine = await connect([breaking.url, other.url], { discover: false })
+    await grapevine.bucket('b').put('k', 1)
+    expect(nodes.map((node) => node.seen.length)).toEqual([2, 1])
+    expect(new Set(nodes.flatMap(({ seen }) => seen.map(({ headers }) => headers['idempotency-key']))).size).toBe(1)
+  })
+
+  it('does not call a write not applied that an earlier attempt may have applied', async () => {
+    let asked = 0
+    const node = await fakeNode((_, response) => {
+      if (++asked === 1) response.destroy()
+      else problem(response, 412, 'precondition_failed', { outcome: 'not-applied' })
+    })
+    await using grapevine = await connect(node.url, { discover: false })
+    const error = await failureOf(grapevine.bucket('b').put('k', 1, { ifMatch: 'v' }))
+    expect(error).toMatchObject({ code: 'precondition_failed', outcome: 'unknown' })
   })
 
   it('reads elsewhere when the connection breaks, the time is half over, or the disk failed', async () => {
@@ -59,7 +80,7 @@ describe('failover', () => {
   it('waits longer for a report, which waits for silent members itself', async () => {
     const slow = await fakeNode((_, response) => void setTimeout(() => json(response, { nodes: [] }), 600))
     const other = await fakeNode((_, response) => json(response, { nodes: [] }))
-    await using grapevine = await connect([slow.url, other.url], { discover: false, timeoutMs: 1_000 })
+    await using grapevine = await connectAdmin([slow.url, other.url], { discover: false, timeoutMs: 1_000 })
     await grapevine.admin.cluster()
     expect(nodes.map((node) => node.seen.length)).toEqual([1, 0])
     expect(other.seen).toHaveLength(0)
@@ -141,6 +162,7 @@ describe('failover', () => {
     const call = failureOf(grapevine.bucket('b').put('k', 1, { signal: AbortSignal.timeout(50) }))
     expect(await call).toMatchObject({ code: 'aborted', outcome: 'unknown' })
     const second = failureOf(grapevine.bucket('b').get('k'))
+    await expect.poll(() => silent.seen.length).toBe(2)
     await grapevine.close()
     expect(await second).toMatchObject({ code: 'aborted' })
     expect(await failureOf(grapevine.bucket('b').get('k'))).toMatchObject({ code: 'closed' })

@@ -45,6 +45,13 @@ export class FakeNode {
     return `http://127.0.0.1:${address.port}`
   }
 
+  /** Open connections. */
+  connections(): Promise<number> {
+    return new Promise((resolve, reject) =>
+      this.#server.getConnections((error, count) => (error ? reject(error) : resolve(count))),
+    )
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))

@@ -43,18 +43,17 @@ function alphabetOf(lastTwo: string): Alphabet {
 
 function encode(bytes: Uint8Array, { digits }: Alphabet): string {
   let text = ''
-  let index = 0
-  for (; index + 2 < bytes.length; index += 3) {
-    const group = (at(bytes, index) << 16) | (at(bytes, index + 1) << 8) | at(bytes, index + 2)
-    text += digit(digits, group >> 18) + digit(digits, group >> 12) + digit(digits, group >> 6) + digit(digits, group)
+  let held = 0
+  let bits = 0
+  for (const byte of bytes) {
+    held = ((held << 8) | byte) & 0xffff
+    bits += 8
+    while (bits >= 6) {
+      bits -= 6
+      text += digits.charAt((held >> bits) & 63)
+    }
   }
-  const left = bytes.length - index
-  if (left === 1) text += digit(digits, at(bytes, index) >> 2) + digit(digits, at(bytes, index) << 4)
-  if (left === 2) {
-    const group = (at(bytes, index) << 8) | at(bytes, index + 1)
-    text += digit(digits, group >> 10) + digit(digits, group >> 4) + digit(digits, group << 2)
-  }
-  return text
+  return bits === 0 ? text : text + digits.charAt((held << (6 - bits)) & 63)
 }
 
 function decode(text: string, end: number, { values }: Alphabet): Uint8Array | undefined {
@@ -75,12 +74,4 @@ function decode(text: string, end: number, { values }: Alphabet): Uint8Array | u
   }
   const unused = held & ((1 << bits) - 1)
   return unused === 0 ? bytes : undefined
-}
-
-function at(bytes: Uint8Array, index: number): number {
-  return bytes[index] ?? 0
-}
-
-function digit(digits: string, bits: number): string {
-  return digits.charAt(bits & 63)
 }

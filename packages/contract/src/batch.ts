@@ -10,7 +10,7 @@ interface BatchAddress extends KeyFields {
 interface BatchWrite extends BatchAddress {
   readonly ifMatch?: string
   readonly ifAbsent?: boolean
-  /** Idempotency key. */
+  /** Idempotency key of this operation, as `Idempotency-Key` of a single request. */
   readonly id?: string
 }
 
@@ -33,7 +33,10 @@ export interface BatchDelete extends BatchWrite {
 
 export type BatchOp<Bytes = string> = BatchPut<Bytes> | BatchGet | BatchDelete
 
-/** Many operations in one request. Each stands alone: this is not a transaction. */
+/**
+ * Many operations in one request. Each stands alone: this is not a transaction. `Grapevine-Session` is of the request as
+ * a whole: every `get` and every condition waits for it, and the one token of the answer contains all results.
+ */
 export interface BatchRequest<Bytes = string> {
   readonly ops: readonly BatchOp<Bytes>[]
   /** Of every write in it. */
@@ -50,6 +53,8 @@ export interface BatchResult<Bytes = string> {
   readonly value?: Bytes
   readonly contentType?: string
   readonly expiresAt?: string
+  /** RFC 3339. Of a `get`: when the version was made. */
+  readonly lastModified?: string
   readonly problem?: Problem
 }
 

@@ -4,6 +4,8 @@ export const HEADERS = {
   conditionScope: 'Grapevine-Condition-Scope',
   expiresAt: 'Grapevine-Expires-At',
   idempotencyKey: 'Idempotency-Key',
+  /** Of a watch. */
+  lastEventId: 'Last-Event-ID',
   servedBy: 'Grapevine-Served-By',
   session: 'Grapevine-Session',
   sessionGap: 'Grapevine-Session-Gap',
@@ -17,6 +19,7 @@ export const MEDIA_TYPES = {
   ndjson: 'application/x-ndjson',
   problem: 'application/problem+json',
   snapshot: 'application/vnd.grapevine.snapshot',
+  eventStream: 'text/event-stream',
   /** What a value is when nobody said otherwise. */
   bytes: 'application/octet-stream',
 } as const

@@ -3,7 +3,14 @@
 
 /** The text as UTF-8, or `undefined` when it holds a lone surrogate, which has no UTF-8. */
 export function encodeUtf8(text: string): Uint8Array | undefined {
-  if (!text.isWellFormed()) return undefined
+  return text.isWellFormed() ? encodeWtf8(text) : undefined
+}
+
+/**
+ * The text as WTF-8, which is UTF-8 but for lone surrogates: those get the three bytes that the scheme gives their
+ * number. So every text has bytes, and no two texts the same.
+ */
+export function encodeWtf8(text: string): Uint8Array {
   const bytes: number[] = []
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0
@@ -17,6 +24,15 @@ export function encodeUtf8(text: string): Uint8Array | undefined {
 
 /** The text, or `undefined` when the bytes are not valid UTF-8 (no overlong forms, no surrogates). */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  return decode(bytes, false)
+}
+
+/** The text, or `undefined` when no text has these bytes as its WTF-8: two halves side by side are one character. */
+export function decodeWtf8(bytes: Uint8Array): string | undefined {
+  return decode(bytes, true)
+}
+
+function decode(bytes: Uint8Array, withSurrogates: boolean): string | undefined {
   let text = ''
   for (let index = 0; index < bytes.length;) {
     const first = bytes[index] ?? 0
@@ -29,7 +45,9 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
       code = (code << 6) | (next & 0x3f)
     }
     const overlong = (length === 3 && code < 0x800) || (length === 4 && code < 0x10000)
-    if (overlong || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return undefined
+    const surrogate = code >= 0xd800 && code <= 0xdfff
+    const secondHalf = code >= 0xdc00 && /[\ud800-\udbff]$/.test(text)
+    if (overlong || code > 0x10ffff || (surrogate && (!withSurrogates || secondHalf))) return undefined
     text += String.fromCodePoint(code)
     index += length
   }

@@ -2,8 +2,11 @@ import { describe, expect, it } from 'vitest'
 import {
   formatAcks,
   formatDuration,
+  formatSessionHeader,
+  isIdempotencyKey,
   parseAcks,
   parseDuration,
+  parseSessionHeader,
   parseWriteConcern,
   problemOf,
   PROBLEMS,
@@ -64,5 +67,23 @@ describe('a problem', () => {
   it('is retryable only where nothing can have happened', () => {
     const retryable = Object.values(PROBLEMS).filter((kind) => kind.retryable)
     expect(new Set(retryable.map((kind) => kind.status))).toEqual(new Set([429, 503, 507]))
+  })
+})
+
+describe('a session header', () => {
+  it('is a list of tokens in any spacing, each once', () => {
+    expect(parseSessionHeader('a , b-_.~9,a')).toEqual(['a', 'b-_.~9'])
+    expect(parseSessionHeader(formatSessionHeader(['x', 'y']))).toEqual(['x', 'y'])
+  })
+
+  it.each(['', ',', 'a,', 'a b', 'a;b', 'ä', 'x'.repeat(8193)])('is not %j', (text) => {
+    expect(parseSessionHeader(text)).toBeUndefined()
+  })
+})
+
+describe('an idempotency key', () => {
+  it('is visible ASCII of up to 255 characters', () => {
+    expect(['a', '~!"', 'x'.repeat(255)].every(isIdempotencyKey)).toBe(true)
+    expect(['', 'a b', 'ä', 'a\n', 'x'.repeat(256)].some(isIdempotencyKey)).toBe(false)
   })
 })

@@ -1,14 +1,16 @@
-import { array, assert as assertProperty, property, string, uint8Array } from 'fast-check'
+import { array, assert as assertProperty, integer, nat, oneof, property, string, uint8Array } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   bytesOfKeyFields,
   decodeBase64,
   decodeBase64Url,
   decodeUtf8,
+  decodeWtf8,
   encodeBase64,
   encodeBase64Url,
   encodeKeySegment,
   encodeUtf8,
+  encodeWtf8,
   keyFieldsOf,
 } from '@grapevine/contract'
 
@@ -141,3 +143,30 @@ function platform(decoder: InstanceType<typeof TextDecoder>, bytes: Uint8Array):
     return undefined
   }
 }
+
+describe('WTF-8', () => {
+  /** Halves of pairs, alone and side by side, are what it is about. */
+  const anyUnits = array(oneof(nat(0xffff), integer({ min: 0xd7ff, max: 0xe000 })), { maxLength: 12 }).map((units) =>
+    String.fromCharCode(...units),
+  )
+
+  it('gives every text back, and is UTF-8 where the text has that', () => {
+    const law = property(anyUnits, (text) => {
+      const bytes = encodeWtf8(text)
+      expect(decodeWtf8(bytes)).toBe(text)
+      if (text.isWellFormed()) expect(Buffer.from(text)).toEqual(Buffer.from(bytes))
+    })
+    assertProperty(law)
+  })
+
+  it('gives bytes back, or says that no text has them', () => {
+    const anyPiece = oneof(uint8Array({ maxLength: 3 }), anyUnits.map(encodeWtf8))
+    const law = property(array(anyPiece, { maxLength: 5 }), (pieces) => {
+      const bytes = Uint8Array.from(pieces.flatMap((piece) => [...piece]))
+      const text = decodeWtf8(bytes)
+      if (text !== undefined) expect(encodeWtf8(text)).toEqual(bytes)
+    })
+    assertProperty(law)
+    expect(decodeWtf8(Uint8Array.of(0xed, 0xa0, 0x80, 0xed, 0xb0, 0x80))).toBeUndefined()
+  })
+})

@@ -1,4 +1,5 @@
-import { GrapevineError, type Grapevine } from '@grapevine/client'
+import { GrapevineError } from '@grapevine/client'
+import type { Grapevine } from '@grapevine/client/admin'
 import {
   bytesOfKeyFields,
   decodeUtf8,

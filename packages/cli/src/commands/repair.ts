@@ -1,4 +1,4 @@
-import type { Grapevine } from '@grapevine/client'
+import type { Grapevine } from '@grapevine/client/admin'
 import type { ExchangeBody } from '@grapevine/contract'
 import { openCluster } from '../cluster-access.ts'
 import type { Call, Command } from '../command.ts'

@@ -5,7 +5,7 @@ import { CommandError, EXIT } from '../exit-code.ts'
 import { bytesText, countText, plural } from '../output/numbers.ts'
 import { printDocument } from '../output/print.ts'
 import { sleep } from '../sleep.ts'
-import type { Grapevine } from '@grapevine/client'
+import type { Grapevine } from '@grapevine/client/admin'
 
 const LOOK_MS = 200
 const PARTITIONS = 256

@@ -1,0 +1,31 @@
+/**
+ * An iterator over what `generate` yields that can be left at any moment. A generator alone cannot: its `return`
+ * waits for whatever it awaits, and a watch may await for ever. So the generator gets a signal that fires first.
+ */
+export function abandonable<Item>(
+  generate: (left: AbortSignal) => AsyncGenerator<Item, void, void>,
+): AsyncIterableIterator<Item> & AsyncDisposable {
+  const controller = new AbortController()
+  const items = generate(controller.signal)
+  return {
+    async next(): Promise<IteratorResult<Item, void>> {
+      try {
+        return await items.next()
+      } catch (error) {
+        if (controller.signal.aborted) return { done: true, value: undefined }
+        throw error
+      }
+    },
+    async return(): Promise<IteratorResult<Item, void>> {
+      controller.abort()
+      await items.return().catch(() => undefined)
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async [Symbol.asyncDispose](): Promise<void> {
+      await this.return?.()
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import type { KeyFields } from './key.ts'
+
+/**
+ * `GET /v1/watch/{bucket}`: server-sent events, with `prefix` and `key_encoding` in the query.
+ *
+ * - The first block, sent at once and before any event, is `id:` alone: whoever is cut off in the first second can
+ *   resume too. Further `id:` lines come about once a second and with each comment line; blocks of `id:` without
+ *   `data:` are valid (they set the last id and dispatch nothing). An id is opaque, without NUL or line break.
+ * - `Last-Event-ID` resumes on any node: every final state after it comes, some perhaps twice.
+ * - {@link WATCH_HEARTBEAT_MS} without anything to say ends in a comment line. Who hears nothing for much longer
+ *   has lost the connection and resumes elsewhere.
+ * - `event: resync`, data `{}`: what came between the id and now is not known any more (the id is from before the
+ *   feed begins, or the watcher was too slow). List what is watched, and go on with the events that follow.
+ */
+export type WatchEventName = 'put' | 'delete' | 'expire' | 'resync'
+
+/** How a change came to the node that tells of it. */
+export type WatchVia = 'local' | 'rumor' | 'anti-entropy' | 'read-repair' | 'hint'
+
+/** The data of `put`, `delete` and `expire`, as JSON in one line. */
+export interface WatchData extends KeyFields {
+  /** Without the quotes of the header. Of `expire`: of the version that expired. */
+  readonly etag: string
+  /** Name of the node that took the write. */
+  readonly origin: string
+  readonly via: WatchVia
+  /** Milliseconds from the write, by its version, to its commit on the node that tells of it. */
+  readonly lagMs: number
+}
+
+/** A comment line comes at least this often. */
+export const WATCH_HEARTBEAT_MS = 15_000
