@@ -39,7 +39,7 @@ export const PURGE_RECORD_BATCHES_MAX = 4_096
 /** Raises of the frontier that are remembered: about three hours of them under constant writes. */
 export const FRONTIER_GROUNDS_MAX = 1_024
 /** Keys dropped by one batch: as large as any other group commit. */
-export const PURGE_KEYS_PER_BATCH_MAX: number = COMMIT_ENTRIES_MAX
+export const PURGE_KEYS_PER_BATCH_MAX = 1_024
 
 export const LIST_LIMIT_MAX = 1_000
 export const LIST_LIMIT_DEFAULT = 100

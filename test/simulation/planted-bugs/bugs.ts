@@ -145,7 +145,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'whoever asks is answered, also from another cluster',
-    file: 'packages/replica/src/answer.ts',
+    file: 'packages/core/src/membership/judge.ts',
     find: "if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'",
     replace: "if (cluster !== '') return undefined",
     scenario: {
@@ -159,7 +159,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'frames to another replica are answered',
-    file: 'packages/replica/src/answer.ts',
+    file: 'packages/core/src/membership/judge.ts',
     find: "if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'",
     replace: "if (to === '' && !isStrangerToo) return 'wrong-replica'",
     foundBy: ['isolation'],
@@ -250,15 +250,46 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
     foundBy: ['agreement', 'convergence'],
   },
+  {
+    name: 'a tombstone is purged although somebody lacks what it hides (R9)',
+    file: 'packages/core/src/frontier/frontier.ts',
+    find: 'if (behind.length === 0) return { frontier: laterHlc(reached, next.promise)',
+    replace: 'if (behind.length >= 0) return { frontier: laterHlc(reached, next.promise)',
+    foundBy: ['agreement', 'nothing-deleted-returns', 'nothing-acknowledged-forgotten', 'no-integrity-fault'],
+  },
+  {
+    name: 'a covered, absent key takes an entry in again (R5)',
+    file: 'packages/core/src/version/admit.ts',
+    find: "return covered || compareHlc(entry.version.hlc, frontier) <= 0 ? 'refused' : 'news'",
+    replace: "return covered && compareHlc(entry.version.hlc, frontier) > 0 ? 'refused' : 'news'",
+    foundBy: ['agreement', 'nothing-deleted-returns', 'no-integrity-fault', 'convergence'],
+  },
+  {
+    name: 'a restored directory goes on as the replica that it was (R16)',
+    file: 'packages/replica/src/rollback-watch.ts',
+    find: 'return !this.#hasPublished && compareHlc(frontier, this.#promiseAtStart) > 0',
+    replace: 'return this.#hasPublished && compareHlc(frontier, this.#promiseAtStart) < 0',
+    scenario: {
+      description: 'A node is restored from a backup of before a delete whose tombstone is gone everywhere.',
+      nodes: [{ name: 'n1' }, { name: 'n2' }, { name: 'n3' }],
+      chaosMs: 50_000,
+      workload: {
+        clients: 0,
+        operations: [
+          { atMs: 5_000, node: 'n2', action: 'put', key: 'a', w: 'all' },
+          { atMs: 12_000, node: 'n1', action: 'delete', key: 'a', w: 'all' },
+        ],
+      },
+      faults: [{ atMs: 40_000, kind: 'rollback', node: 'n2', toMs: 8_000, forMs: 2_000 }],
+    },
+    foundBy: ['agreement', 'nothing-deleted-returns', 'no-integrity-fault', 'convergence'],
+  },
 ]
 
 /** Their subject is not built. */
 export const NOT_YET: readonly string[] = [
-  'a tombstone is purged as soon as every vector covers it (R9)',
-  'a covered, absent key takes an entry in again (R5)',
   'a purge lets the local clock decide (R10)',
   'an evicted replica is still listened to (R15)',
-  'a restored directory goes on as the replica that it was (R16)',
   'an import does not look at the promise (R17)',
   'a suspect replica gives complete answers (R19)',
   'a session does not wait for its token',
