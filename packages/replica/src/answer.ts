@@ -1,19 +1,14 @@
 import {
   compareHlc,
   RefusalError,
-  standingOf,
   type Answer,
   type Clock,
-  type ClusterId,
   type Hlc,
-  type Identity,
   type Measures,
   type Question,
   type QuestionName,
-  type Refusal,
   type ReplicaId,
   type ReplicaReport,
-  type Roster,
   type RunId,
   type Store,
   type Timers,
@@ -27,30 +22,11 @@ import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
+import type { RollbackWatch } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
 
-/** Who asks whom, as the frame says. */
-export interface QuestionHeader {
-  readonly cluster: ClusterId | ''
-  readonly from: ReplicaId | ''
-  readonly to: ReplicaId | ''
-  readonly name: QuestionName
-}
-
-/** What a stranger may ask. */
-const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
-/** What a joiner answers: it takes data from its sponsor alone, by asking (frontier.md R13). */
-const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
-  'hello',
-  'publish',
-  'time',
-  'probe',
-  'indirect-probe',
-  'gossip',
-  'push-pull',
-])
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
 const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
   'vector-hash',
@@ -62,19 +38,6 @@ const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
 const SWAPS_MAX = 2
-
-/** Whether a question may be answered at all, from its header alone (R3, R14; faults.md F28). */
-export function judge(header: QuestionHeader, identity: Identity | undefined, roster: Roster): Refusal | undefined {
-  const { cluster, from, to, name } = header
-  const isStrangerToo = FOR_STRANGERS.has(name)
-  if (identity === undefined) return isStrangerToo ? undefined : 'not-founded'
-  if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'
-  if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'
-  if (from !== '' && standingOf(roster, from) === 'evicted') return 'evicted'
-  if (isStrangerToo) return undefined
-  if (standingOf(roster, from) !== 'member') return 'not-introduced'
-  return identity.stage === 'joining' && !FOR_JOINERS.has(name) ? 'not-bootstrapped' : undefined
-}
 
 export interface AnswerContext {
   readonly state: () => ReplicaState
@@ -99,6 +62,7 @@ export interface AnswerContext {
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   /** Takes over a higher frontier (frontier.md R11). */
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  readonly rollback: RollbackWatch
   /** Drops what the frontier makes absent, to the last row. */
   readonly sweep: () => Promise<void>
 }
@@ -121,6 +85,7 @@ export function answerers(context: AnswerContext): Answerers {
         throw new RefusalError('cloned', 'another process goes by the id of this node')
       await context.learn(question, from)
       await promiseAtLeast(question.wanted, context)
+      if (question.partitions.length > 0) context.rollback.published()
       return publicationFor(state(), question.partitions)
     },
     rumors: async ({ entries, hops }, from) => {

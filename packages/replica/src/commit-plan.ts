@@ -29,6 +29,7 @@ import {
   type Roster,
   type Totals,
   type WriterId,
+  standingOf,
 } from '@grapevine/core'
 import { addDigest, entryDigest, subtractDigest } from '@grapevine/merkle'
 import type {
@@ -217,6 +218,10 @@ export class CommitDraft {
 
   #takeIn({ entries, claims, clock, frontier, from, source }: RemoteEntries): readonly Admission[] {
     const { state } = this.#context
+    // The frame was judged when it came. Whoever has been evicted while it waited is behind the fence with it: others count
+    // on what our publication with the mark shows being all that we have of the evicted (frontier.md I3, R15).
+    const isFenced = standingOf(this.#roster ?? state.roster, from) === 'evicted'
+    if (isFenced && source !== 'bootstrap') return entries.map(() => 'refused')
     const admissions = entries.map((entry) => {
       const current = this.#current(entry.address)
       const partition = partitionOf(entry.keyHash)

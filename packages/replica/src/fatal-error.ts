@@ -7,6 +7,8 @@ export type FatalCode =
   | 'wrong_name'
   /** This replica was fenced: nobody talks to it any more. */
   | 'evicted'
+  /** The data directory is an older one of this replica, which the others have seen further (frontier.md R16). */
+  | 'rolled_back'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
   | 'sponsor_lost'
   /** Asked for and not built yet. */

@@ -10,11 +10,13 @@ import {
 } from '@grapevine/core'
 import type { ChangeMembership } from './membership-change.ts'
 import type { HeldBack, Publications } from './publications.ts'
+import type { RollbackWatch } from './rollback-watch.ts'
 import { askPublication, promiseAtLeast, type PublishContext } from './publish.ts'
 
 export interface FrontierContext extends PublishContext {
   readonly publications: Publications
   readonly changeMembership: ChangeMembership
+  readonly rollback: RollbackWatch
   readonly clock: Clock
   readonly log: Log
 }
@@ -32,6 +34,7 @@ export async function frontierRound(wanted: Hlc, context: FrontierContext): Prom
     .filter((replica) => replica !== state().identity?.replica)
   await Promise.all(others.map((replica) => collect(replica, wanted, context)))
   await promiseAtLeast(wanted, context)
+  context.rollback.published()
   publications.note(state().publication())
   const { roster, frontier: before, folded } = state()
   const { frontier, holds } = publications.step(roster, before, clock.monotonicMs())

@@ -1,4 +1,4 @@
-export type { QuestionHeader } from './answer.ts'
+export type { QuestionHeader } from '@grapevine/core'
 export * from './fatal-error.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export * from './replica.ts'

@@ -52,7 +52,7 @@ export type Fate = Admission | 'parked'
 export class Intake {
   readonly #context: IntakeContext
   /** Newest per key; when full, the earliest to come is worth keeping and the rest comes again by anti-entropy. */
-  readonly #parked = new Map<string, Entry>()
+  readonly #parked = new Map<string, { readonly entry: Entry; readonly from: ReplicaId }>()
   #parkedBytes = 0
   #timer: Timer | undefined
   #stopped = false
@@ -73,7 +73,10 @@ export class Intake {
   /** How many entries wait, by the replica that made them. */
   parkedFrom(): ReadonlyMap<ReplicaId, number> {
     const counts = new Map<ReplicaId, number>()
-    for (const { version } of this.#parked.values()) counts.set(version.replica, (counts.get(version.replica) ?? 0) + 1)
+    for (const { entry } of this.#parked.values()) {
+      const { replica } = entry.version
+      counts.set(replica, (counts.get(replica) ?? 0) + 1)
+    }
     return counts
   }
   /** Called with an address whose row here cannot be read, so that what arrived could not be judged. */
@@ -144,11 +147,11 @@ export class Intake {
     for (const received of entries) {
       // A copy: what was received is a view of its whole frame, which would stay in memory as long.
       const entry = openEnvelope(received.envelope.slice(), hash) ?? received
-      const held = this.#parked.get(entry.address)
+      const held = this.#parked.get(entry.address)?.entry
       const isFull = this.#parked.size >= PARKED_ENTRIES_MAX || this.#parkedBytes >= PARKED_BYTES_MAX
       if (isFull && held === undefined) continue
       if (held !== undefined && held.version.hlc.wallMs >= entry.version.hlc.wallMs) continue
-      this.#parked.set(entry.address, entry)
+      this.#parked.set(entry.address, { entry, from })
       this.#parkedBytes += entry.envelope.length - (held?.envelope.length ?? 0)
       parked++
     }
@@ -161,20 +164,18 @@ export class Intake {
     const { clock, driftMs, timers, log } = this.#context
     this.#timer = undefined
     const wallMs = clock.wallMs()
-    const due = [...this.#parked.values()].filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
-    for (const entry of due) {
+    const due = [...this.#parked.values()].filter(({ entry }) => !isBeyondDrift(entry, wallMs, driftMs))
+    for (const { entry } of due) {
       this.#parked.delete(entry.address)
       this.#parkedBytes -= entry.envelope.length
     }
     try {
-      await this.#commit({
-        source: 'anti-entropy',
-        entries: due,
-        claims: [],
-        clock: HLC_ZERO,
-        frontier: HLC_ZERO,
-        from: '',
-      })
+      // By sender: who was evicted meanwhile is heard no more.
+      for (const [from, sent] of Map.groupBy(due, (parked) => parked.from)) {
+        const entries = sent.map(({ entry }) => entry)
+        const none = { claims: [], clock: HLC_ZERO, frontier: HLC_ZERO }
+        await this.#commit({ source: 'anti-entropy', entries, ...none, from })
+      }
     } catch (error) {
       // Nothing is covered, so anti-entropy brings them again.
       log.warn('parked-entries-not-committed', { entries: due.length, error: String(error) })

@@ -5,6 +5,7 @@ import {
   standingOf,
   UnreachableError,
   RefusalError,
+  type Answer,
   type Hlc,
   type Identity,
   type KnownPeer,
@@ -30,6 +31,7 @@ import { PullPace } from './pull-pace.ts'
 import { Publications } from './publications.ts'
 import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
+import { RollbackWatch, rolledBackError } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
 import { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
@@ -48,6 +50,9 @@ export interface MemberParts {
   readonly purger: Purger
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  readonly rollback: RollbackWatch
+  /** Looks whether what another member has seen shows that this directory was rolled back (frontier.md R16). */
+  readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   /** Exchanges with one member what both know of members, frontier and folded writers. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
   readonly publishToAll: () => Promise<void>
@@ -165,6 +170,17 @@ export function assembleMember(context: MemberContext): MemberParts {
     conversation.catch((error: unknown) => log.error('twin-not-looked-for', { error: String(error) }))
   }
 
+  const rollback = new RollbackWatch(state().promise)
+
+  function refuseAsRolledBack(): never {
+    options.onFatal(rolledBackError(identity.name))
+    throw new RefusalError('failed', 'the directory of this node was rolled back')
+  }
+
+  function checkClaims(claims: Answer<'missed-entries'>['claims']): void {
+    if (rollback.isShownByClaims(claims, state())) refuseAsRolledBack()
+  }
+
   function refuseToGoOn(): void {
     options.onFatal(evictedError(identity))
   }
@@ -192,6 +208,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   /** Members give each other their frontiers freely; a joiner takes its sponsor's with the claims (frontier.md R7, R11). */
   async function learnFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
     if (state().identity?.stage !== 'member' || compareHlc(frontier, state().frontier) <= 0) return
+    if (rollback.isShownBy(frontier)) refuseAsRolledBack()
     await changeMembership((now) =>
       compareHlc(frontier, now.frontier) > 0 ? { frontier: takenFrom(frontier, from, clock.wallMs()) } : {},
     )
@@ -214,6 +231,8 @@ export function assembleMember(context: MemberContext): MemberParts {
     purger,
     learn,
     learnFrontier,
+    rollback,
+    checkClaims,
     publishTo,
     publishToAll: async () => {
       await Promise.all(detector.livePeers().map(({ replica }) => publishTo(replica).catch(ignoreAbsence)))
@@ -235,6 +254,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       changeMembership,
       learn,
       learnFrontier,
+      rollback,
       sweep: () => purger.sweep(),
       rumors,
       answerBytesMax: settings.frameBytes,

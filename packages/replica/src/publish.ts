@@ -63,7 +63,7 @@ export async function askPublication(
 
 /** The answer to `publish`, all of it read in one turn. */
 export function publicationFor(state: ReplicaState, hashes: readonly ShortHash[]): Answer<'publish'> {
-  const { promise, closed } = state.publication()
+  const { promise, closed } = state
   const ours = state.partitionVectorHashes()
   const differing = hashes.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
   return {

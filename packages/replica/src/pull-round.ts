@@ -28,6 +28,8 @@ export interface PullContext {
   readonly publishTo: (replica: ReplicaId) => Promise<void>
   /** Takes over a higher frontier (frontier.md R11). */
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** @throws {RefusalError} when the claims show that this directory was rolled back (frontier.md R16). */
+  readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   readonly isStopping: () => boolean
   /** The peer has answered, and so is there. */
   readonly onAnswer?: () => void
@@ -92,6 +94,7 @@ export async function pullPartitions(
     const question = { vectors, folded: context.state().foldedHash(), bootstrap }
     const answer = await context.ask(peer, 'missed-entries', question)
     context.onAnswer?.()
+    context.checkClaims(answer.claims)
     folded = answer.folded
     const fates = await context.intake.takeIn({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length

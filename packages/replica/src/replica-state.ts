@@ -129,6 +129,11 @@ export class ReplicaState {
     return this.#writers
   }
 
+  /** Earlier writers of this replica that are not folded yet. */
+  get closed(): readonly WriterId[] {
+    return this.#writers.filter((writer) => writer !== this.writer && !this.#folded.has(writer))
+  }
+
   /** Whether a dot is in the vector, by name or because its writer is folded. */
   covers(partition: Partition, dot: Dot): boolean {
     return this.#folded.has(dot.writer) || this.vector(partition).covers(dot)
@@ -142,7 +147,7 @@ export class ReplicaState {
       promise: this.#promise,
       vectors: this.#vectors.map((vector) => VersionVector.of(vector.rows())),
       folded: this.#folded,
-      closed: this.#writers.filter((writer) => writer !== this.writer && !this.#folded.has(writer)),
+      closed: this.closed,
     }
   }
 

@@ -16,8 +16,10 @@ import {
   type ReplicaReport,
   type RunId,
   type StoreView,
+  judge,
+  type QuestionHeader,
 } from '@grapevine/core'
-import { judge, refusedWhilePaused, type QuestionHeader } from './answer.ts'
+import { refusedWhilePaused } from './answer.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { BucketPolicies } from './bucket-policies.ts'
 import { clockAdvice } from './clock-watch.ts'
@@ -503,6 +505,7 @@ export class RunningReplica implements Replica {
       timers: this.#options.timers,
       publishTo: member.publishTo,
       learnFrontier: member.learnFrontier,
+      checkClaims: member.checkClaims,
       isStopping: () => this.#stopping,
     }
   }

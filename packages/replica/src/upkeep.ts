@@ -1,5 +1,4 @@
 import {
-  compareHlc,
   HLC_ZERO,
   hlcAt,
   laterHlc,
@@ -12,6 +11,7 @@ import {
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import { frontierRound } from './frontier-round.ts'
+import { FrontierTurn } from './frontier-turn.ts'
 import { hello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
@@ -33,8 +33,6 @@ const PEERS_INTERVAL_MS = 2_000
 
 /** Looks at the frontier in one round, while members only have to catch up with each other. */
 const LOOKS_PER_ROUND = 4
-/** Rounds that whoever's turn it is may be late before everybody looks: a frozen process holds up nobody else. */
-const LATE_ROUNDS = 3
 
 /** Behind every address: buckets are ASCII. */
 const LAST_ADDRESS = '\u00ff'
@@ -57,8 +55,7 @@ export interface UpkeepContext {
 export class Upkeep {
   readonly #context: UpkeepContext
   #oldestTombstoneMs: number | undefined
-  /** The frontier when it was last seen to move, and when that was. */
-  #lastRaise: { readonly frontier: Hlc; readonly atMs: number } | undefined
+  readonly #turn = new FrontierTurn()
 
   constructor(context: UpkeepContext) {
     this.#context = context
@@ -264,24 +261,18 @@ export class Upkeep {
 
   #isWorthALook(oldest: Purgeable | undefined): boolean {
     const { state } = this.#context.committer
-    return oldest !== undefined || state.publication().closed.length > 0
+    return oldest !== undefined || state.closed.length > 0
   }
 
-  /**
-   * One member looks for all, the first by its id, and the others take its frontier over: looking costs a question to everybody.
-   * When nothing has come of it for a few rounds all look for themselves.
-   */
   #isMyTurn(): boolean {
     const { committer, member, options } = this.#context
-    const { frontier, identity, folded, writer, writers } = committer.state
-    const nowMs = options.clock.monotonicMs()
-    if (this.#lastRaise === undefined || compareHlc(this.#lastRaise.frontier, frontier) !== 0)
-      this.#lastRaise = { frontier, atMs: nowMs }
-    const isFirst = member.detector.livePeers().every(({ replica }) => replica > (identity?.replica ?? ''))
-    const hasClosed = writers.some((each) => each !== writer && !folded.has(each))
-    const isLate = nowMs - this.#lastRaise.atMs > LATE_ROUNDS * options.settings.purgeIntervalMs
-    if (isLate) this.#lastRaise = { frontier, atMs: nowMs }
-    return isFirst || hasClosed || isLate
+    const { frontier, identity } = committer.state
+    return this.#turn.isMine({
+      frontier,
+      isFirst: member.detector.livePeers().every(({ replica }) => replica > (identity?.replica ?? '')),
+      nowMs: options.clock.monotonicMs(),
+      intervalMs: options.settings.purgeIntervalMs,
+    })
   }
 
   /** What may be purged first of what could go if the frontier were `below`, beyond what is at or below `above`. */

@@ -5,7 +5,10 @@ import {
   compareVersions,
   leafOf,
   NO_MEASURES,
+  HLC_ZERO,
   partitionOf,
+  sealEntry,
+  type Admission,
   type Entry,
   type Log,
   type Precondition,
@@ -401,4 +404,28 @@ describe('while the disk is busy with one group', () => {
       { numRuns: 10 },
     )
   }, 60_000)
+})
+
+it('takes nothing from the evicted that came before the mark and waited behind it (R3, R15)', async () => {
+  const b = await bench()
+  const [evicted, writer] = ['e'.repeat(16), 'f'.repeat(16)]
+  const address = addressOf('things', 'late')
+  const keyHash = sha256.sha256(bytesOf(address))
+  const dot = { writer, seq: 1 }
+  const version = { hlc: { wallMs: b.time.wallMs(), counter: 0 }, replica: evicted }
+  const entry = sealEntry(
+    { address, keyHash, version, dot, expiresAtMs: 0, contentType: '', value: Buffer.from('v') },
+    sha256,
+  )
+  const known = [...b.committer.state.roster.known, evicted]
+  const marked = membershipChanger(b.committer)(() => ({ roster: { known, evicted: [evicted] } }))
+  const admissions = new Promise<readonly Admission[]>((settle, fail) => {
+    const claims = [[partitionOf(keyHash), [[writer, [1, 9]]]]] as const
+    const arrived = { entries: [entry], claims, clock: HLC_ZERO, frontier: version.hlc, from: evicted }
+    b.committer.submit({ kind: 'entries', source: 'pull', ...arrived, settle, fail })
+  })
+  await marked
+  expect(await admissions).toEqual(['refused'])
+  expect(b.committer.state.covers(partitionOf(keyHash), dot)).toBe(false)
+  expect(b.committer.state.frontier).toEqual(HLC_ZERO)
 })

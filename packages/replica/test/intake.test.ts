@@ -69,6 +69,8 @@ it('parks what is stamped beyond the permitted drift, and takes it in when its t
   await time.advance(2_000)
   expect(intake.parked).toBe(0)
   expect(arrivals.at(-1)?.entries.map(({ address }) => address)).toEqual(['things\0far'])
+  // Whoever sent it may have been evicted meanwhile, so it is still known.
+  expect(arrivals.at(-1)?.from).toBe('c'.repeat(16))
 })
 
 it('adopts no claim of an answer with a parked entry (R7)', async () => {

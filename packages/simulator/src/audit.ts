@@ -13,6 +13,7 @@ const ENTRY_ROW = 'e'
 export function audit(world: World): void {
   // Working out a whole tree takes a while, and most nodes hold the same.
   const roots = new Map<string, string>()
+  const folded = new Set(world.machines.flatMap(({ running }) => running?.store?.state.folded ?? []))
   for (const machine of world.machines) {
     const { running } = machine
     if (running?.replica === undefined || running.store === undefined) continue
@@ -32,7 +33,7 @@ export function audit(world: World): void {
       entries: entries.map(rowOf),
       corrupt,
       parked,
-      vectorHash: vectorHashOf(running.store.state.vectors),
+      vectorHash: vectorHashOf(running.store.state.vectors, folded),
     })
   }
 }

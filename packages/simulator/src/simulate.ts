@@ -107,7 +107,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       atMs: world.nowMs,
       message: `the replicas do not agree ${Math.round((world.nowMs - healingMs) / 1_000)} s after the last fault`,
     })
-  else await measureIdle(world)
+  else {
+    await measureIdle(world)
+    // A purge that is under way reaches the nodes one after the other.
+    await world.run(world.nowMs + PURGE_MS, () => doAgree(world, away))
+  }
 
   recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'audit' })
   audit(world)
@@ -136,6 +140,9 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, number>> {
   return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
+
+/** What a frontier takes from the one who raised it to all others, and what they drop by it. */
+const PURGE_MS = 5_000
 
 /**
  * Of the nodes that are meant to stay away, those that may. Whoever never came in is not missed, but waited for: a founder
@@ -182,7 +189,7 @@ function isInDoubt({ running }: Machine, here: ReadonlySet<string>): boolean {
 
 /** What is said while there is nothing to say. */
 async function measureIdle(world: World): Promise<void> {
-  const { probe, pullIntervalMs, antiEntropyIntervalMs } = world.settings
+  const { probe, pullIntervalMs, antiEntropyIntervalMs, purgeIntervalMs } = world.settings
   // Whom somebody still suspects is asked for by all.
   const here = new Set(world.machines.flatMap(({ running }) => running?.replica?.identity.replica ?? []))
   await world.run(world.nowMs + OPINIONS_MS, () => !world.machines.some((machine) => isInDoubt(machine, here)))
@@ -193,12 +200,14 @@ async function measureIdle(world: World): Promise<void> {
   await world.run(world.nowMs + forMs)
   const nodes = world.machines.filter(({ running }) => running !== undefined).length
   const perSecond = (world.network.frames - before) / nodes / (forMs / 1_000)
-  // Three probes, a pull, a publication, an exchange and two looks at clocks, each asked and answered; as much again for bad luck.
+  // Three probes, a pull, a publication, an exchange, two looks at clocks and one at each other member's frontier while
+  // somebody is away, each asked and answered; as much again for bad luck.
   const questions =
     3 / probe.intervalMs +
     (pullIntervalMs > 0 ? 1 / pullIntervalMs : 0) +
     2 / antiEntropyIntervalMs +
-    2 / CLOCKS_INTERVAL_MS
+    2 / CLOCKS_INTERVAL_MS +
+    nodes / purgeIntervalMs
   world.recorder.write({
     type: 'idle',
     atMs: world.nowMs,

@@ -15,6 +15,7 @@ import {
   type Measures,
   type VersionVector,
   WRITE_QUEUE_ENTRIES_MAX,
+  type WriterId,
 } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
 import { openDirectory } from '@grapevine/storage'
@@ -46,6 +47,7 @@ const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'data_missing',
   'wrong_directory',
   'evicted',
+  'rolled_back',
   'name_taken',
   'wrong_name',
   'sponsor_lost',
@@ -504,7 +506,8 @@ export function textOf({ value }: Pick<Entry, 'value'>): string {
   return Buffer.from(value ?? new Uint8Array()).toString('latin1')
 }
 
-/** As two replicas compare them. */
-export function vectorHashOf(vectors: readonly VersionVector[]): string {
-  return hexOf(sha256.sha256(bytesOf(vectors.map((vector) => vectorText(vector.rows())).join('\n'))))
+/** As two replicas compare them, but for writers that some have folded away and others will in a moment. */
+export function vectorHashOf(vectors: readonly VersionVector[], folded: ReadonlySet<WriterId>): string {
+  const texts = vectors.map((vector) => vectorText(vector.rows().filter(([writer]) => !folded.has(writer))))
+  return hexOf(sha256.sha256(bytesOf(texts.join('\n'))))
 }

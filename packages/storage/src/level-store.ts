@@ -168,6 +168,7 @@ export class LevelStore implements Store {
       roster: batch.roster ?? this.#state.roster,
       peers: batch.peers ?? this.#state.peers,
       writers: batch.writers ?? this.#state.writers,
+      folded: batch.folded ?? this.#state.folded,
     }
     if (isNewIdentity && batch.identity) await this.#options.identityWitness?.seal(batch.identity)
   }

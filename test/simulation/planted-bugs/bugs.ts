@@ -112,9 +112,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'an answer that was cut short claims all the same (R8)',
     file: 'packages/replica/src/local-answers.ts',
-    find: 'if (isFull() || entries.length >= RUMORS_PER_QUESTION_MAX) return { entries, claims, clock }',
+    find: 'if (isFull() || entries.length >= RUMORS_PER_QUESTION_MAX) return { ...moment, entries, claims }',
     replace:
-      'if (entries.length >= 4) return { entries, claims: vectors.map(([asked], at) => [asked, rows[at] ?? []] as const), clock }',
+      'if (entries.length >= 4) return { ...moment, entries, claims: vectors.map(([asked], at) => [asked, rows[at] ?? []] as const) }',
     foundBy: ['agreement', 'nothing-acknowledged-forgotten', 'no-integrity-fault'],
   },
   {

@@ -12,6 +12,8 @@ export interface Barrier {
   readonly promise: Hlc
   /** U: what any member had covered then, a vector for each partition. */
   readonly union: readonly VersionVector[]
+  /** Who was evicted by then. What only they had is in U, and will never reach the others. */
+  readonly evicted: readonly ReplicaId[]
 }
 
 /**
@@ -42,9 +44,12 @@ export interface FrontierStep {
 /**
  * Rule R9: h and U from the latest publications of all members; once the latest publications of all cover U, the
  * frontier is h. With equal vectors the same publications serve both rounds. A barrier stays until it is reached, however
- * much is written meanwhile; a member that joined after it takes part in the second round.
+ * much is written meanwhile; a member that joined after it takes part in the second round. An eviction begins it anew: U may
+ * hold what nobody but the evicted had, and then the members that are left would wait for ever.
  */
-export function advanceFrontier({ roster, frontier, barrier, publications }: FrontierView): FrontierStep {
+export function advanceFrontier(view: FrontierView): FrontierStep {
+  const { roster, frontier, publications } = view
+  const barrier = view.barrier?.evicted.length === roster.evicted.length ? view.barrier : undefined
   const { counting, holds } = countingPublications(roster, publications)
   if (holds.length > 0) return { frontier, barrier, holds }
   if (barrier !== undefined) {
@@ -52,7 +57,7 @@ export function advanceFrontier({ roster, frontier, barrier, publications }: Fro
     if (behind.length > 0) return { frontier, barrier, holds: behind }
   }
   const reached = laterHlc(frontier, barrier?.promise ?? frontier)
-  const next = barrierOf(counting)
+  const next = barrierOf(counting, roster.evicted)
   // Nobody has anything that any other lacks: the second round says what the first one said.
   const behind = lacking(next, counting)
   if (behind.length === 0) return { frontier: laterHlc(reached, next.promise), barrier: undefined, holds: [] }
@@ -76,7 +81,7 @@ function countingPublications(
   return { counting, holds }
 }
 
-function barrierOf(publications: readonly Publication[]): Barrier {
+function barrierOf(publications: readonly Publication[], evicted: readonly ReplicaId[]): Barrier {
   const partitions = Math.max(0, ...publications.map(({ vectors }) => vectors.length))
   const union = Array.from({ length: partitions }, () => new VersionVector())
   for (const { vectors } of publications)
@@ -84,7 +89,7 @@ function barrierOf(publications: readonly Publication[]): Barrier {
   const promise = publications
     .map((publication) => publication.promise)
     .reduce((least, each) => (compareHlc(each, least) < 0 ? each : least))
-  return { promise, union }
+  return { promise, union, evicted }
 }
 
 function lacking({ union }: Barrier, publications: readonly Publication[]): Hold[] {

@@ -85,6 +85,14 @@ describe('the frontier', () => {
     expect([frontier, holds]).toEqual([HLC_ZERO, [{ replica: C, reason: 'silent' }]])
   })
 
+  it('begins anew with an eviction, since nobody will ever see what only the evicted had', () => {
+    const first = step(rosterOf([A, B]), [publicationOf(A, at(7), [X]), publicationOf(B, at(8), [])])
+    expect(first.holds).toEqual([{ replica: B, reason: 'lacks-entries' }])
+    const roster = rosterOf([A, B], [A])
+    const { frontier, holds } = step(roster, [publicationOf(B, at(9), [], { roster })], first)
+    expect([frontier, holds]).toEqual([at(9), []])
+  })
+
   it('does not wait for the evicted, but for those who do not know of it yet', () => {
     const roster = rosterOf([A, B, C], [C])
     const aware = { roster }

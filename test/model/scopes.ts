@@ -1,0 +1,71 @@
+import type { Rule } from './rules.ts'
+import type { Scope } from './store-world.ts'
+
+/** A scope with how far it is searched, and the rules without which the search has to find a fault. */
+export interface Search {
+  readonly scope: Scope
+  /** Steps of the longest run that is tried; without it all there are. */
+  readonly steps?: number
+  readonly drops: readonly Rule[]
+}
+
+const PUT = { key: 'k', value: 'x' }
+const PUT_AGAIN = { key: 'k', value: 'y' }
+const DELETE = { key: 'k' }
+const TWO = [0, 0]
+const THREE = [0, 0, 0]
+
+export const SEARCHES: readonly Search[] = [
+  {
+    scope: { name: '2 replicas: put, delete', wallsMs: TWO, writes: [PUT, DELETE] },
+    drops: ['two rounds', 'union', 'own promise', 'old and covered are refused', 'whole answers'],
+  },
+  {
+    scope: { name: '2 replicas: put, delete, put', wallsMs: TWO, writes: [PUT, DELETE, PUT_AGAIN] },
+    steps: 6,
+    drops: [],
+  },
+  {
+    scope: { name: '2 replicas with skewed clocks, one crash', wallsMs: [0, 1], writes: [PUT, DELETE], crashes: 1 },
+    steps: 6,
+    drops: ['frontier on disk', 'clock on disk'],
+  },
+  {
+    scope: { name: '2 replicas, batches that take time', wallsMs: TWO, writes: [PUT, DELETE], pipeline: true },
+    drops: ['below what is in flight'],
+  },
+  {
+    scope: { name: '2 replicas, a value that expires', wallsMs: TWO, writes: [{ ...PUT, expiresAtMs: 1 }], ticks: 2 },
+    drops: ['one clock for all'],
+  },
+  {
+    scope: { name: '2 replicas, the row of a tombstone is lost', wallsMs: TWO, writes: [PUT, DELETE], losses: 1 },
+    drops: ['covered is refused'],
+  },
+  {
+    scope: { name: '3 replicas: put, delete', wallsMs: THREE, writes: [PUT, DELETE] },
+    steps: 5,
+    drops: [],
+  },
+  {
+    scope: { name: '2 replicas and one that joins', wallsMs: TWO, writes: [PUT, DELETE], joins: 1 },
+    steps: 6,
+    drops: ['stored before told', 'all for a joiner', 'no early writes'],
+  },
+  {
+    scope: {
+      name: '2 replicas, one is evicted and returns, late answers',
+      wallsMs: TWO,
+      writes: [PUT, DELETE],
+      evictions: 1,
+      lateAnswers: true,
+    },
+    steps: 6,
+    drops: ['bound to an id'],
+  },
+  {
+    scope: { name: '3 replicas, one is evicted', wallsMs: THREE, writes: [PUT, DELETE], evictions: 1 },
+    steps: 5,
+    drops: ['fence', 'marked publications'],
+  },
+]
