@@ -36,7 +36,6 @@ export function faultNow(world: World, scope: Scope): string | undefined {
  * It is looked at where no write is left to be made: earlier states lead there.
  */
 export function faultAtRest(world: World, scope: Scope, dropped: Dropped): string | undefined {
-  if (world.spent.writes < scope.writes.length) return undefined
   const quiet = atRest(world, scope, dropped)
   for (const replica of insiders(quiet)) {
     const stale = [...replica.rows.values()].find((entry) => purgeableAt(entry) !== undefined)
@@ -70,11 +69,18 @@ function wasSeen(world: World, entry: Entry): boolean {
   return insiders(world).some((replica) => covers(replica, entry))
 }
 
-/** Members that nobody has evicted. */
-function insiders(world: World): readonly Replica[] {
-  return world.replicas.filter(
-    ({ id, stage }) => stage === 'member' && !world.replicas.some(({ roster }) => roster.evicted.includes(id)),
-  )
+/**
+ * Members that nobody has evicted, and of whom the founders that are left know, or those of whom they know. Who was
+ * introduced by an evicted replica alone is a stranger to them for ever, and has to return as another (R14).
+ */
+function insiders({ replicas }: World): readonly Replica[] {
+  const inside = new Set(replicas.filter(({ sponsor }) => sponsor === ''))
+  const isLeft = ({ id, stage }: Replica): boolean =>
+    stage === 'member' && !replicas.some(({ roster }) => roster.evicted.includes(id))
+  // A set goes on with what is added on the way.
+  for (const member of inside)
+    if (isLeft(member)) for (const other of replicas) if (member.roster.known.includes(other.id)) inside.add(other)
+  return [...inside].filter(isLeft)
 }
 
 function resurrection(world: World, dropper: Replica, members: readonly Replica[]): string | undefined {
@@ -129,6 +135,10 @@ function atRest(world: World, scope: Scope, dropped: Dropped): World {
   for (const [sponsor, joiner] of now.unstored) put(does.introduced(at(sponsor), joiner))
   // As many rounds as news needs to go around, and then two for the frontier.
   for (let round = 0; round < 4; round++) {
+    // Whose sponsor is evicted before the answer begins again as another, and evicts the id it had (R13).
+    for (const { id, stage, sponsor } of replicas.values())
+      if (stage === 'joining' && ids.some((other) => at(other).roster.evicted.includes(sponsor)))
+        for (const other of ids) put(does.evicting(at(other), id))
     for (const to of ids)
       for (const from of ids) {
         if (mayPull(at(to), at(from), dropped)) put(does.adopt(at(to), does.completeAnswer(at(from), at(to)), dropped))

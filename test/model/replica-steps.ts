@@ -108,6 +108,8 @@ export function takeIn(replica: Replica, entry: Entry, dropped: Dropped): Replic
     healing: false,
   })
   if (admission === 'refused' || admission === 'failed') return replica
+  const isOld = admission !== 'news' && covered && compareHlc(entry.version.hlc, replica.now) <= 0
+  if (isOld) return replica
   if (!covered) vector.add(entry.dot)
   const clock = clockOf(replica)
   clock.witness(entry.version.hlc)

@@ -22,7 +22,6 @@ export const SEARCHES: readonly Search[] = [
   },
   {
     scope: { name: '2 replicas: put, delete, put', wallsMs: TWO, writes: [PUT, DELETE, PUT_AGAIN] },
-    steps: 6,
     drops: [],
   },
   {
@@ -65,7 +64,30 @@ export const SEARCHES: readonly Search[] = [
   },
   {
     scope: { name: '3 replicas, one is evicted', wallsMs: THREE, writes: [PUT, DELETE], evictions: 1 },
-    steps: 5,
+    steps: 4,
     drops: ['fence', 'marked publications'],
+  },
+]
+
+/** Too wide to be searched: runs are drawn by chance. */
+export const WIDE: readonly Scope[] = [
+  {
+    name: '3 replicas, two keys, a crash, a join, an eviction and a return, late answers, expiry',
+    wallsMs: [0, 1, 0],
+    writes: [PUT, { key: 'l', value: 'z', expiresAtMs: 2 }, DELETE, PUT_AGAIN, { key: 'l' }, DELETE],
+    crashes: 1,
+    joins: 1,
+    evictions: 1,
+    ticks: 3,
+    lateAnswers: true,
+  },
+  {
+    name: '2 replicas, two keys, two joins and two crashes, batches that take time, late answers',
+    wallsMs: [1, 0],
+    writes: [PUT, { key: 'l', value: 'z' }, DELETE, PUT_AGAIN, { key: 'l' }, DELETE],
+    crashes: 2,
+    joins: 2,
+    pipeline: true,
+    lateAnswers: true,
   },
 ]

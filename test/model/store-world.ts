@@ -11,7 +11,7 @@ import { faultAtRest, faultNow } from './invariants.ts'
 import * as does from './replica-steps.ts'
 import type { Wish } from './replica-steps.ts'
 import type { Dropped } from './rules.ts'
-import { entryText, NOTHING_SPENT, textOf, type Budget, type Replica, type World } from './world.ts'
+import { entryText, NOTHING_SPENT, quietTextOf, textOf, type Budget, type Replica, type World } from './world.ts'
 
 /** What may happen in a small world. */
 export interface Scope {
@@ -40,11 +40,19 @@ export function modelOf(scope: Scope, dropped: Dropped): Model<World> {
   const ids = ['A', 'B', 'C'].slice(0, scope.wallsMs.length)
   const replicas = ids.map((id, index) => does.newReplica(id, { known: ids, evicted: [] }, scope.wallsMs[index] ?? 0))
   const initial: World = { replicas, written: [], answers: [], unstored: [], spent: NOTHING_SPENT }
+  // Many states come to rest as one.
+  const rested = new Map<string, string | undefined>()
+  const atRest = (world: World): string | undefined => {
+    if (world.spent.writes < scope.writes.length) return undefined
+    const text = quietTextOf(world)
+    if (!rested.has(text)) rested.set(text, faultAtRest(world, scope, dropped))
+    return rested.get(text)
+  }
   return {
     initial,
     textOf,
     steps: (world) => stepsOf(world, scope, dropped),
-    fault: (world) => faultNow(world, scope) ?? faultAtRest(world, scope, dropped),
+    fault: (world) => faultNow(world, scope) ?? atRest(world),
   }
 }
 
@@ -103,10 +111,9 @@ function* arrivals(world: World, replica: Replica, dropped: Dropped): Generator<
   for (const entry of world.written) {
     const sender = senderOf(world, replica, entry, dropped)
     if (sender === undefined) continue
-    yield {
-      what: `${replica.id} is sent ${entryText(entry)} by ${sender}`,
-      state: changed(world, does.takeIn(replica, entry, dropped)),
-    }
+    const next = does.takeIn(replica, entry, dropped)
+    if (next !== replica)
+      yield { what: `${replica.id} is sent ${entryText(entry)} by ${sender}`, state: changed(world, next) }
   }
 }
 

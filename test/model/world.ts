@@ -62,7 +62,7 @@ export interface World {
   /** Every entry that was ever committed. Each may arrive at anybody at any time, any number of times, or never. */
   readonly written: readonly Entry[]
   readonly answers: readonly CompleteAnswer[]
-  /** Who was told nothing yet by the sponsor that has served it, with a rule dropped (R13). */
+  /** Sponsors and joiners that they have answered and not stored yet: only without a rule of R13. */
   readonly unstored: readonly (readonly [ReplicaId, ReplicaId])[]
   readonly spent: Budget
 }
@@ -86,9 +86,10 @@ export function entryText({ hash, version }: Entry): string {
 }
 
 /** Most replicas are the same object from one state to the next. */
-const texts = new WeakMap<object, string>()
+const wholeTexts = new WeakMap<object, string>()
+const ownTexts = new WeakMap<object, string>()
 
-function remembered<T extends object>(of: T, make: (of: T) => string): string {
+function remembered<T extends object>(texts: WeakMap<object, string>, of: T, make: (of: T) => string): string {
   let text = texts.get(of)
   if (text === undefined) {
     text = make(of)
@@ -97,11 +98,23 @@ function remembered<T extends object>(of: T, make: (of: T) => string): string {
   return text
 }
 
+/** All of a world that still matters once everybody has published anew and no answer is on its way. */
+export function quietTextOf({ replicas, written, unstored }: World): string {
+  return [...replicas.map(ownText), written.map(entryText).join(), unstored.join()].join('\n')
+}
+
 function replicaText(replica: Replica): string {
-  return remembered(replica, ({ rows, latest, barrier, inFlight, ...rest }) =>
+  return remembered(wholeTexts, replica, (own) =>
+    [ownText(own), ...[...own.latest.values()].map(publicationText).toSorted()].join('&'),
+  )
+}
+
+function ownText(replica: Replica): string {
+  return remembered(ownTexts, replica, ({ rows, barrier, inFlight, ...rest }) =>
     [
       rest.id,
       rest.stage,
+      rest.sponsor,
       rest.wallMs,
       [...rows.values()].map(entryText).toSorted().join(),
       vectorText(rest.vector),
@@ -113,17 +126,16 @@ function replicaText(replica: Replica): string {
       rest.writer,
       rest.issued,
       short(rest.now),
-      inFlight === undefined ? '' : entryText(inFlight.entry),
-      [...latest.values()].map(publicationText).toSorted().join('&'),
+      inFlight === undefined ? '' : `${entryText(inFlight.entry)}>${short(inFlight.promise)}`,
       barrier === undefined
         ? ''
-        : `${short(barrier.promise)}${barrier.union.map((vector) => vectorText(vector.rows())).join()}`,
+        : `${short(barrier.promise)}${barrier.union.map((vector) => vectorText(vector.rows())).join()}!${barrier.evicted.join()}`,
     ].join('/'),
   )
 }
 
 function publicationText(publication: Publication): string {
-  return remembered(publication, ({ replica, roster, promise, vectors, folded, closed }) =>
+  return remembered(wholeTexts, publication, ({ replica, roster, promise, vectors, folded, closed }) =>
     [
       replica,
       rosterText(roster),
@@ -136,7 +148,7 @@ function publicationText(publication: Publication): string {
 }
 
 function answerText(answer: CompleteAnswer): string {
-  return remembered(answer, ({ from, to, entries, vector, frontier, clock, folded }) =>
+  return remembered(wholeTexts, answer, ({ from, to, entries, vector, frontier, clock, folded }) =>
     [from, to, entries.map(entryText).join(), vectorText(vector), short(frontier), short(clock), folded.join()].join(
       '~',
     ),
