@@ -13,6 +13,7 @@ import {
   type PauseBody,
   type PauseRequest,
   type RoutingBody,
+  type EvictBody,
   type ScrubBody,
 } from '@grapevine/contract'
 import { decodeText, encodeText } from './bytes.ts'
@@ -97,6 +98,13 @@ export class Admin {
 
   scrubReport(options: CallOptions = {}): Promise<ScrubBody> {
     return requestJson(this.#grapevine, '/v1/admin/scrub', options)
+  }
+
+  /** Ends a member's membership for good. `alone` says that the answering node may be the only one left. */
+  evict(node: string, options: CallOptions & { readonly alone?: boolean | undefined } = {}): Promise<EvictBody> {
+    const query = queryText({ alone: options.alone === true ? 1 : undefined })
+    const path = `/v1/admin/evict/${encodeURIComponent(node)}${query}`
+    return requestJson(this.#grapevine, path, { ...options, json: {}, safe: true })
   }
 
   config(options: CallOptions = {}): Promise<ConfigBody> {

@@ -175,3 +175,13 @@ export interface ConfigSetting {
 export interface ConfigBody {
   readonly settings: readonly ConfigSetting[]
 }
+
+/** `POST /v1/admin/evict/{node}`. */
+export interface EvictBody {
+  readonly name: string
+  readonly nodeId: string
+  /** `false` when it was evicted before. */
+  readonly changed: boolean
+  /** What this costs, and what becomes of the node, in words. */
+  readonly warning: string
+}

@@ -186,6 +186,12 @@ export interface Replica {
   /** The last one that was begun by hand. */
   scrubReport(): ScrubReport | undefined
 
+  /**
+   * Ends another member's membership for good; `false` when it had ended before. What only that one holds is lost.
+   * @throws {RefusalError} for itself and for a stranger.
+   */
+  evict(replica: string): Promise<boolean>
+
   pause(what: Pausable): void
   resume(what: Pausable): void
 

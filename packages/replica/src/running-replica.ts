@@ -25,6 +25,7 @@ import { BucketPolicies } from './bucket-policies.ts'
 import { clockAdvice } from './clock-watch.ts'
 import { Committer } from './committer.ts'
 import { DiskWatch } from './disk-watch.ts'
+import { evictMember } from './evict-member.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
 import { freshTree } from './fresh-tree.ts'
@@ -220,6 +221,16 @@ export class RunningReplica implements Replica {
 
   heal(address: Address): Promise<Held> {
     return this.#healer.heal(address)
+  }
+
+  evict(replica: ReplicaId): Promise<boolean> {
+    const member = this.#memberOrRefuse()
+    return evictMember(replica, {
+      state: () => this.#committer.state,
+      detector: member.detector,
+      changeMembership: this.#changeMembership,
+      publishToAll: () => this.#rounds.run('publish', () => member.publishToAll()),
+    })
   }
 
   scrub(): ScrubReport {

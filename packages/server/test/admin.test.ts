@@ -242,7 +242,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/divergence/stream'],
     ['POST', '/v1/admin/restore'],
     ['POST', '/v1/admin/leave'],
-    ['POST', '/v1/admin/evict/n2'],
     ['GET', '/v1/admin/events'],
     ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
@@ -253,6 +252,35 @@ describe('what is not built yet', () => {
     const answer = await testServer().app.inject({ method, url })
     expect(answer.statusCode).toBe(501)
     expect(answer.json()).toMatchObject({ code: 'not_implemented', retryable: false })
+  })
+})
+
+describe('an eviction', () => {
+  const evict = (app: ReturnType<typeof testServer>['app'], node: string) =>
+    app.inject({ method: 'POST', url: `/v1/admin/evict/${node}` })
+
+  it('ends the membership of another node, and says what that costs', async () => {
+    const { app, replica } = testServer()
+    replica.memberViews.push(memberView('n3', '00000000000000c3', { state: 'dead' }))
+    const answer = await evict(app, 'n3')
+    expect(answer.statusCode).toBe(200)
+    expect(answer.json()).toMatchObject({
+      name: 'n3',
+      nodeId: '00000000000000c3',
+      changed: true,
+      warning: expect.stringContaining('lost'),
+    })
+    expect(replica.evicted).toEqual(['00000000000000c3'])
+  })
+
+  it('is refused for the node itself, for a stranger, and for the only other one unless that is meant', async () => {
+    const { app, replica } = testServer()
+    expect((await evict(app, 'n1')).statusCode).toBe(400)
+    expect((await evict(app, 'n9')).statusCode).toBe(404)
+    expect((await evict(app, 'n2')).statusCode).toBe(400)
+    expect(replica.evicted).toEqual([])
+    expect((await evict(app, 'n2?alone=1')).statusCode).toBe(200)
+    expect(replica.evicted).toEqual([OTHER_ID])
   })
 })
 

@@ -272,6 +272,13 @@ export class FakeReplica implements Replica {
     return this.#scrubbed
   }
 
+  evicted: string[] = []
+
+  evict(replica: string): Promise<boolean> {
+    this.evicted.push(replica)
+    return Promise.resolve(true)
+  }
+
   pause(what: Pausable): void {
     this.#paused.add(what)
   }

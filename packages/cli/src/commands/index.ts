@@ -5,6 +5,7 @@ import { deleteCommand } from './delete.ts'
 import { dev } from './dev.ts'
 import { diff } from './diff.ts'
 import { divergence } from './divergence.ts'
+import { evict } from './evict.ts'
 import { exportCommand } from './export.ts'
 import { get } from './get.ts'
 import { importCommand } from './import.ts'
@@ -37,6 +38,7 @@ export const COMMANDS: readonly Command[] = [
   inspect,
   repair,
   scrub,
+  evict,
   config,
   simulate,
   ...UNBUILT,

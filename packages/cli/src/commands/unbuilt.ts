@@ -11,7 +11,6 @@ export const UNBUILT: readonly Command[] = [
   unbuilt('verify', 'Check the proof for a key', 'verify BUCKET KEY', 'grapevine inspect BUCKET KEY'),
   unbuilt('tombstones', 'What is deleted and still remembered', 'tombstones [explain BUCKET KEY]', 'grapevine status'),
   unbuilt('leave', "End a node's membership", 'leave', 'grapevine members'),
-  unbuilt('evict', 'Fence a node for good', 'evict NODE', 'grapevine members'),
   unbuilt(
     'snapshot',
     'Save and restore a moment',

@@ -32,6 +32,7 @@ import { badQuery, countOf, parseQuery, queryOf } from '../http/query.ts'
 import { jsonFields, notImplemented, route, routeGet, sendJson, unbuilt } from '../http/route.ts'
 import { takeNoQuery } from './cluster.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import { registerEviction } from './eviction.ts'
 import { findMember } from './members.ts'
 
 /** A partition lies at this depth of the hash tree. */
@@ -48,6 +49,7 @@ export function registerAdminRoutes(app: FastifyInstance, context: ServerContext
   registerExchanges(app, context)
   registerPauses(app, context)
   registerScrub(app, context)
+  registerEviction(app, context)
   routeGet(app, context, '/v1/admin/config', (request, response) => {
     takeNoQuery(request)
     const body: ConfigBody = {
@@ -208,7 +210,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
   route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
-  route(app, context, 'POST', '/v1/admin/evict/:node', unbuilt('Evicting a node', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest'
+import { SmallCluster } from './small-cluster.ts'
+
+const KEYS = Array.from({ length: 20 }, (_, index) => `k${index}`)
+
+function tombstones(cluster: SmallCluster): number[] {
+  return ['n1', 'n2'].map((name) => cluster.node(name).status().report.totals.tombstones)
+}
+
+describe('a member that is silent for long', () => {
+  it('holds tombstones until it is evicted, and is refused with its old data afterwards', async () => {
+    const cluster = await SmallCluster.of(3)
+    for (const key of KEYS) await cluster.put('n3', key, 'old', 'all')
+    const silent = cluster.idOf('n3')
+    cluster.crash('n3')
+    for (const key of KEYS) await cluster.put('n1', key, undefined)
+    await cluster.time.advance(120_000)
+    expect(tombstones(cluster)).toEqual([20, 20])
+
+    expect(await cluster.finish(cluster.node('n1').evict(silent))).toBe(true)
+    await cluster.until(() => tombstones(cluster).every((left) => left === 0), 60_000)
+
+    await cluster.start('n3')
+    await cluster.until(() => cluster.fatal('n3').length > 0, 60_000)
+    expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'evicted' })
+    await cluster.time.advance(60_000)
+    for (const name of ['n1', 'n2']) expect(await cluster.contents(name)).toEqual(new Map())
+    expect(cluster.isConverged('n1', 'n2')).toBe(true)
+  })
+
+  it('is evicted once; itself and strangers a node does not evict', async () => {
+    const cluster = await SmallCluster.of(2)
+    const other = cluster.idOf('n2')
+    const node = cluster.node('n1')
+    await expect(cluster.finish(node.evict(cluster.idOf('n1')))).rejects.toMatchObject({ code: 'wrong-replica' })
+    await expect(cluster.finish(node.evict('f'.repeat(16)))).rejects.toMatchObject({ code: 'wrong-replica' })
+    expect(await cluster.finish(node.evict(other))).toBe(true)
+    expect(await cluster.finish(node.evict(other))).toBe(false)
+    await cluster.until(() => cluster.fatal('n2').length > 0, 60_000)
+    expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'evicted' })
+  })
+})
