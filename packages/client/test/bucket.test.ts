@@ -17,7 +17,7 @@ let node: FakeNode
 let grapevine: Grapevine
 beforeAll(async () => {
   node = await FakeNode.start()
-  grapevine = await connect(node.url, { discover: false, token: 'secret' })
+  grapevine = await connect(node.url, { discover: false, token: 'secret', writeIds: true })
 })
 beforeEach(() => {
   node.seen.length = 0

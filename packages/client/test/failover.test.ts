@@ -47,7 +47,7 @@ describe('failover', () => {
   it('tells a write with a name to the same node again, before it goes elsewhere with the same name', async () => {
     const breaking = await fakeNode((_, response) => void response.destroy())
     const other = await fakeNode()
-    await using grapevine = await connect([breaking.url, other.url], { discover: false })
+    await using grapevine = await connect([breaking.url, other.url], { discover: false, writeIds: true })
     await grapevine.bucket('b').put('k', 1)
     expect(nodes.map((node) => node.seen.length)).toEqual([2, 1])
     expect(new Set(nodes.flatMap(({ seen }) => seen.map(({ headers }) => headers['idempotency-key']))).size).toBe(1)
@@ -59,7 +59,7 @@ describe('failover', () => {
       if (++asked === 1) response.destroy()
       else problem(response, 412, 'precondition_failed', { outcome: 'not-applied' })
     })
-    await using grapevine = await connect(node.url, { discover: false })
+    await using grapevine = await connect(node.url, { discover: false, writeIds: true })
     const error = await failureOf(grapevine.bucket('b').put('k', 1, { ifMatch: 'v' }))
     expect(error).toMatchObject({ code: 'precondition_failed', outcome: 'unknown' })
   })
@@ -91,7 +91,7 @@ describe('failover', () => {
       problem(response, 503, 'overloaded', { retryable: true, outcome: 'not-applied' }),
     )
     const live = await fakeNode()
-    await using grapevine = await connect([busy.url, live.url], { discover: false })
+    await using grapevine = await connect([busy.url, live.url], { discover: false, writeIds: true })
     await grapevine.bucket('b').put('k', 1)
     expect(live.seen).toHaveLength(1)
   })
@@ -100,7 +100,7 @@ describe('failover', () => {
     const late = await fakeNode((_, response) =>
       problem(response, 504, 'timeout', { outcome: 'unknown', acks: { count: 1, of: 3 } }),
     )
-    await using grapevine = await connect([late.url, late.url], { discover: false })
+    await using grapevine = await connect([late.url, late.url], { discover: false, writeIds: true })
     const error = await failureOf(grapevine.bucket('b').put('k', 1, { w: 'all' }))
     expect(error).toMatchObject({
       code: 'timeout',

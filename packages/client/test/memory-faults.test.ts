@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 let grapevine: MemoryGrapevine
 beforeEach(() => {
-  grapevine = memory({ timeoutMs: 1_000 })
+  grapevine = memory({ timeoutMs: 1_000, writeIds: true })
 })
 afterEach(() => grapevine.close())
 

@@ -10,7 +10,7 @@ beforeEach(async () => {
     if (request.url !== '/v1/batch') return void response.writeHead(204, { etag: '"v"' }).end()
     json(response, { results: opsOf(request.body).map(() => ({ status: 204, etag: 'v' })) })
   })
-  grapevine = await connect(node.url, { discover: false })
+  grapevine = await connect(node.url, { discover: false, writeIds: true })
 })
 afterEach(async () => {
   await grapevine.close()

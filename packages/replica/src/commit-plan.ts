@@ -195,7 +195,7 @@ export class CommitDraft {
     const { state, hash } = this.#context
     const current = this.#current(write.address)
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
-    const held = typeof current === 'object' && !isPurgeable(current, state.frontier) ? current : undefined
+    const held = typeof current === 'object' && !isPurgeable(current, this.#frontierNow) ? current : undefined
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
       return { kind: 'precondition-failed', held }
     const partition = partitionOf(write.keyHash)
@@ -227,10 +227,10 @@ export class CommitDraft {
       const partition = partitionOf(entry.keyHash)
       const covered = state.covers(partition, entry.dot)
       const admission = admit(entry, {
-        held: presentAt(current, state.frontier),
+        held: presentAt(current, this.#frontierNow),
         clock: state.clock.now,
         covered,
-        frontier: state.frontier,
+        frontier: this.#frontierNow,
         bootstrapping: source === 'bootstrap',
         healing: source === 'heal',
       })
@@ -238,7 +238,7 @@ export class CommitDraft {
       // Heard twice changes nothing, and so costs no batch.
       if (!covered) this.#dots.push({ partition, dot: entry.dot })
       state.clock.witness(entry.version.hlc)
-      if (admission === 'news' && !isPurgeable(entry, state.frontier)) this.#put(entry, current, source === 'heal')
+      if (admission === 'news' && !isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, source === 'heal')
       // It beats what is held, and is itself absent already: what it beats goes.
       else if (admission === 'news' && typeof current === 'object') this.#drop(current)
       else if (admission === 'news' && current === 'corrupt') this.#dropUnreadable(entry)
@@ -247,13 +247,13 @@ export class CommitDraft {
     if (claims.length > 0 && !admissions.includes('failed')) {
       for (const [partition, rows] of claims) this.#adopted.push({ partition, rows })
       state.clock.witness(clock)
-      if (compareHlc(frontier, state.frontier) > 0) this.#raiseFrontier(takenOver(frontier, from, this.#wallMs))
+      if (compareHlc(frontier, this.#frontierNow) > 0) this.#raiseFrontier(takenOver(frontier, from, this.#wallMs))
     }
     return admissions
   }
 
   #purge({ addresses }: Purge): number {
-    const { frontier } = this.#context.state
+    const frontier = this.#frontierNow
     let dropped = 0
     for (const address of addresses) {
       const held = this.#current(address)
@@ -265,15 +265,20 @@ export class CommitDraft {
     return dropped
   }
 
+  /** As this plan leaves it: what comes behind a raise is judged by what was raised. */
+  get #frontierNow(): Hlc {
+    return this.#frontier?.frontier ?? this.#context.state.frontier
+  }
+
   #raiseFrontier(grounds: FrontierGrounds): void {
-    if (compareHlc(grounds.frontier, this.#frontier?.frontier ?? this.#context.state.frontier) <= 0) return
+    if (compareHlc(grounds.frontier, this.#frontierNow) <= 0) return
     this.#frontier = grounds
   }
 
   #changeMembership({ change }: MembershipChange): void {
     const { state } = this.#context
     const changed = change({
-      frontier: this.#frontier?.frontier ?? state.frontier,
+      frontier: this.#frontierNow,
       folded: this.#folded ?? state.folded,
       identity: this.#identity ?? state.identity,
       roster: this.#roster ?? state.roster,
