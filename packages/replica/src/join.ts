@@ -172,18 +172,21 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
       // A sponsor that refuses is there, and may soon do otherwise; one that has moved is found by the seeds.
       if (error instanceof RefusalError && !LOST.has(error.code)) onAnswer()
       const isFenced = error instanceof RefusalError && error.code === 'evicted'
-      if (isFenced || clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX)
-        throw new FatalError(
-          'sponsor_lost',
-          `the node that introduced this one (${sponsor}) is gone before the join was finished. Start this node with ` +
-            `--rebuild: it moves what it has got aside and joins anew.`,
-        )
+      if (isFenced || clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
       if (!(error instanceof RefusalError || error instanceof UnreachableError || error instanceof StoreError))
         throw error
       log.info('bootstrap-interrupted', { sponsor, error: error.message })
     }
     await sleep(timers, BOOTSTRAP_RETRY_MS)
   }
+}
+
+function sponsorLostError(sponsor: ReplicaId): FatalError {
+  return new FatalError(
+    'sponsor_lost',
+    `the node that introduced this one (${sponsor}) is gone before the join was finished. Start this node with ` +
+      `--rebuild: it moves what it has got aside and joins anew.`,
+  )
 }
 
 /** Who must know a joiner before it writes, and who of them does. */
@@ -195,6 +198,7 @@ export interface Introduction {
    */
   readonly others: () => readonly { readonly replica: ReplicaId; readonly standing: 'here' | 'away' | 'unheard-of' }[]
   readonly self: ReplicaId
+  readonly sponsor: ReplicaId
   readonly knowledge: () => Knowledge
 }
 
@@ -206,12 +210,15 @@ const HEARD_OF_MS = 15_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know.
+ * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When nobody ever
+ * does, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
+ * @throws {FatalError} `sponsor_lost`
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
-  const { ask, others, self, knowledge } = introduction
+  const { ask, others, self, sponsor, knowledge } = introduction
   const introduced = new Set<ReplicaId>()
   const startedMs = context.clock.monotonicMs()
+  let strangerSinceMs: number | undefined
   const awaited = (): ReplicaId[] => {
     const isHeardOf = context.clock.monotonicMs() - startedMs < HEARD_OF_MS
     return others()
@@ -228,9 +235,13 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
       } catch (error) {
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
         context.log.info('not-introduced-yet', { peer: replica, error: error.message })
+        if (error instanceof RefusalError && error.code === 'not-introduced')
+          strangerSinceMs ??= context.clock.monotonicMs()
       }
     }
     if (introduced.size > 0 && awaited().length === 0) return
+    const strangerMs = strangerSinceMs === undefined ? 0 : context.clock.monotonicMs() - strangerSinceMs
+    if (introduced.size === 0 && strangerMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
     await sleep(context.timers, delayMs)
   }
 }

@@ -406,7 +406,10 @@ export class RunningReplica implements Replica {
         .members()
         .filter((replica) => replica !== identity.replica)
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
-    await awaitIntroduction({ ask: member.ask, others, self: identity.replica, knowledge }, joining)
+    await awaitIntroduction(
+      { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge },
+      joining,
+    )
     if (this.#stopping) return
     await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
     this.#searched = true

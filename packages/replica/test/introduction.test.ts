@@ -1,4 +1,4 @@
-import { HLC_ZERO, UnreachableError, type ReplicaId } from '@grapevine/core'
+import { HLC_ZERO, RefusalError, UnreachableError, type ReplicaId } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import type { AskMember } from '../src/ask-member.ts'
 import { awaitIntroduction, type Introduction, type JoinContext } from '../src/join.ts'
@@ -20,6 +20,7 @@ async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['
   const introduction: Introduction = {
     ask,
     self: SELF,
+    sponsor: KNOWS,
     others: () => [
       { replica: KNOWS, standing: 'here' },
       { replica: SILENT, standing: silent },
@@ -42,4 +43,32 @@ it('waits for a member that is here, and not for one that is away', async () => 
 
 it('does not wait for ever for an id that nobody has heard of', async () => {
   expect(await isIntroduced('unheard-of')).toBe(true)
+})
+
+it('begins anew when its sponsor was lost before it told anybody', async () => {
+  // Found by the simulator (seed 22451): whoever is left refuses the joiner for ever, since nobody knows it.
+  const time = new VirtualTime()
+  const ask = ((replica: ReplicaId) =>
+    Promise.reject(
+      replica === KNOWS ? new RefusalError('not-introduced', 'who is that?') : new UnreachableError('refused', 'gone'),
+    )) as unknown as AskMember
+  const introduction: Introduction = {
+    ask,
+    self: SELF,
+    sponsor: SILENT,
+    others: () => [
+      { replica: KNOWS, standing: 'here' },
+      { replica: SILENT, standing: 'away' },
+    ],
+    knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
+  }
+  const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
+  let ended: unknown
+  awaitIntroduction(introduction, context as unknown as JoinContext).catch((error: unknown) => {
+    ended = error
+  })
+  await time.advance(25_000)
+  expect(ended).toBeUndefined()
+  await time.advance(10_000)
+  expect(ended).toMatchObject({ code: 'sponsor_lost' })
 })
