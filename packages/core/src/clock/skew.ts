@@ -27,9 +27,11 @@ const ROUNDING_MS = 1
 
 /** @param sentMs when we asked, and `receivedMs` when the answer came, both by our monotonic clock. */
 export function skewSample(sentMs: number, receivedMs: number, theirWallMs: number): SkewSample {
+  const roundTripMs = receivedMs - sentMs
   return {
     offsetMs: theirWallMs - (sentMs + receivedMs) / 2,
-    errorMs: (receivedMs - sentMs) / 2 + ROUNDING_MS,
+    // The clocks run apart while the answer is on its way, too.
+    errorMs: roundTripMs / 2 + roundTripMs * WANDER + ROUNDING_MS,
     atMs: receivedMs,
   }
 }
