@@ -46,14 +46,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       ])
       // And the tombstone is gone as well by now, everywhere.
       expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
-      expect(
-        new Set(
-          run
-            .of('purged')
-            .filter((row) => row.key === key)
-            .map(({ node }) => node),
-        ).size,
-      ).toBe(3)
+      expect(purgersOf(run, key)).toBe(3)
     }
     // Nobody writes any more, so these are the old values.
     const replayed = run.of('accepted', { fromMs: 35_000, toMs: 60_000 }).filter(({ name }) => name === 'rumors')
@@ -69,14 +62,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       expect(run.stored('n3', key, { fromMs: backMs }).map(({ state }) => state)).toEqual(['tombstone'])
       // And the tombstone is gone as well by now, everywhere.
       expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
-      expect(
-        new Set(
-          run
-            .of('purged')
-            .filter((row) => row.key === key)
-            .map(({ node }) => node),
-        ).size,
-      ).toBe(3)
+      expect(purgersOf(run, key)).toBe(3)
     }
     const last = run.writesTo('d').at(-1)?.outcome
     expect(run.rowsOf('d').map((row) => row?.version)).toEqual(Array(3).fill(last?.version))
@@ -90,14 +76,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       expect(atN3.map(({ state, atMs }) => [state, atMs > rightMs])).toEqual([['tombstone', key === 'c']])
       // And the tombstone is gone as well by now, everywhere.
       expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
-      expect(
-        new Set(
-          run
-            .of('purged')
-            .filter((row) => row.key === key)
-            .map(({ node }) => node),
-        ).size,
-      ).toBe(3)
+      expect(purgersOf(run, key)).toBe(3)
     }
     const [before = '', after = ''] = versionsOf(run, 'd')
     expect(after > before).toBe(true)
@@ -173,14 +152,7 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       expect(atN2).toEqual(['value', 'tombstone'])
       // And the tombstone is gone as well by now, everywhere.
       expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
-      expect(
-        new Set(
-          run
-            .of('purged')
-            .filter((row) => row.key === key)
-            .map(({ node }) => node),
-        ).size,
-      ).toBeGreaterThan(1)
+      expect(purgersOf(run, key)).toBeGreaterThan(1)
     }
     for (const key of ['c', 'd', 'new'])
       expect(run.rowsOf(key).map((row) => row?.version)).toEqual(
@@ -421,6 +393,12 @@ function oneWayCut(run: Happenings): void {
 }
 
 /** Of the writes to a key that were applied, in the order in which they were asked for. */
+/** How many nodes dropped a tombstone of this key. */
+function purgersOf(run: Happenings, key: string): number {
+  const purged = run.of('purged').filter((row) => row.key === key)
+  return new Set(purged.map(({ node }) => node)).size
+}
+
 function versionsOf(run: Happenings, key: string): readonly string[] {
   return run.writesTo(key).flatMap(({ outcome }) => outcome?.version ?? [])
 }

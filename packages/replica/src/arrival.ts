@@ -95,6 +95,11 @@ export interface MembershipThen {
 
 export type Arrival = LocalWrite | RemoteEntries | Purge | MembershipChange
 
+/** What a failed commit is to whoever only waits for it. */
+export function errorOf({ cause }: CommitFailure): Error {
+  return cause instanceof Error ? cause : new Error(String(cause))
+}
+
 export interface CommitFailure {
   readonly outcome: FailedOutcome
   readonly cause: unknown

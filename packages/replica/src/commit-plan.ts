@@ -12,6 +12,8 @@ import {
   partitionOf,
   presentAt,
   sealEntry,
+  standingOf,
+  takenOver,
   type Address,
   type Admission,
   type CommitBatch,
@@ -25,11 +27,9 @@ import {
   type KnownPeer,
   type Leaf,
   type Partition,
-  type ReplicaId,
   type Roster,
   type Totals,
   type WriterId,
-  standingOf,
 } from '@grapevine/core'
 import { addDigest, entryDigest, subtractDigest } from '@grapevine/merkle'
 import type {
@@ -421,13 +421,9 @@ export function countOf(arrival: Arrival): number {
   return arrival.kind === 'purge' ? arrival.addresses.length : 1
 }
 
-/** A write beats what the key holds, also a tombstone that is absent already, and even what cannot be read by all but its clock. */
+/** What a write has to beat beside the clock: whatever can be read here, also a tombstone that is absent already. */
 function heldVersion(held: Held): Hlc | undefined {
   return typeof held === 'object' ? held.version.hlc : undefined
-}
-
-function takenOver(frontier: Hlc, takenFrom: ReplicaId, atMs: number): FrontierGrounds {
-  return { frontier, atMs, takenFrom, promises: [] }
 }
 
 /** Bytes that an arrival holds while it waits. */

@@ -19,7 +19,7 @@ import {
   type Timers,
   type VectorRows,
 } from '@grapevine/core'
-import type { CommitFailure, RemoteEntries, Source } from './arrival.ts'
+import { errorOf, type CommitFailure, type RemoteEntries, type Source } from './arrival.ts'
 import type { Committer } from './committer.ts'
 
 export interface IntakeContext {
@@ -134,9 +134,7 @@ export class Intake {
   #commit(arrived: Omit<RemoteEntries, 'kind' | 'settle' | 'fail'>): Promise<readonly Admission[]> {
     if (arrived.entries.length === 0 && arrived.claims.length === 0) return Promise.resolve([])
     return new Promise((settle, reject) => {
-      const fail = ({ cause }: CommitFailure): void => {
-        reject(cause instanceof Error ? cause : new Error(String(cause)))
-      }
+      const fail = (failure: CommitFailure): void => reject(errorOf(failure))
       this.#context.committer.submit({ kind: 'entries', ...arrived, settle, fail })
     })
   }

@@ -3,6 +3,7 @@ import {
   evict,
   mergeRosters,
   standingOf,
+  takenOver,
   UnreachableError,
   RefusalError,
   type Answer,
@@ -29,7 +30,7 @@ import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { PullPace } from './pull-pace.ts'
 import { Publications } from './publications.ts'
-import { exchangeKnowledge, takenFrom, type Knowledge } from './publish.ts'
+import { exchangeKnowledge, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import { RollbackWatch, rolledBackError } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
@@ -210,7 +211,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     if (state().identity?.stage !== 'member' || compareHlc(frontier, state().frontier) <= 0) return
     if (rollback.isShownBy(frontier)) refuseAsRolledBack()
     await changeMembership((now) =>
-      compareHlc(frontier, now.frontier) > 0 ? { frontier: takenFrom(frontier, from, clock.wallMs()) } : {},
+      compareHlc(frontier, now.frontier) > 0 ? { frontier: takenOver(frontier, from, clock.wallMs()) } : {},
     )
   }
 

@@ -1,4 +1,4 @@
-import type { MembershipNow, MembershipThen } from './arrival.ts'
+import { errorOf, type MembershipNow, type MembershipThen } from './arrival.ts'
 import type { Committer } from './committer.ts'
 
 /** Changes identity, roster or known peers by the one door, and resolves when that is durable. */
@@ -11,7 +11,7 @@ export function membershipChanger(committer: Committer): ChangeMembership {
         kind: 'membership',
         change,
         settle,
-        fail: ({ cause }) => reject(cause instanceof Error ? cause : new Error(String(cause))),
+        fail: (failure) => reject(errorOf(failure)),
       })
     })
 }

@@ -5,7 +5,6 @@ import {
   VersionVector,
   type Answer,
   type Clock,
-  type FrontierGrounds,
   type Hlc,
   type Publication,
   type Question,
@@ -85,8 +84,4 @@ export async function promiseAtLeast(
   const wall = hlcAt(clock.wallMs())
   const witness = compareHlc(wanted, wall) <= 0 ? wanted : wall
   if (compareHlc(witness, state().promise) > 0) await changeMembership(() => ({ witness }))
-}
-
-export function takenFrom(frontier: Hlc, replica: ReplicaId, atMs: number): FrontierGrounds {
-  return { frontier, atMs, takenFrom: replica, promises: [] }
 }

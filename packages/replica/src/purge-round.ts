@@ -8,6 +8,7 @@ import {
   type Store,
   type Timers,
 } from '@grapevine/core'
+import { errorOf } from './arrival.ts'
 import type { Committer } from './committer.ts'
 import { yieldToOthers } from './sleep.ts'
 
@@ -50,7 +51,7 @@ export class Purger {
     let dropped = 0
     let last: Purgeable | undefined
     for (;;) {
-      const page = await pageOf(store, frontier, last)
+      const page = await firstPurgeable(store, frontier, PURGE_KEYS_PER_BATCH_MAX, last)
       last = page.at(-1)
       if (last === undefined) return dropped
       dropped += await this.#drop(page.map(({ address }) => address))
@@ -64,16 +65,22 @@ export class Purger {
         kind: 'purge',
         addresses,
         settle,
-        fail: ({ cause }) => reject(cause instanceof Error ? cause : new Error(String(cause))),
+        fail: (failure) => reject(errorOf(failure)),
       })
     })
   }
 }
 
-async function pageOf(store: Store, frontier: Hlc, after: Purgeable | undefined): Promise<readonly Purgeable[]> {
+/** What may be purged first, of one moment: see `purgeable` of the store's view. */
+export async function firstPurgeable(
+  store: Store,
+  below: Hlc,
+  limit: number,
+  after?: Purgeable,
+): Promise<readonly Purgeable[]> {
   const view = store.view()
   try {
-    return await view.purgeable(frontier, PURGE_KEYS_PER_BATCH_MAX, after)
+    return await view.purgeable(below, limit, after)
   } finally {
     await view.close()
   }

@@ -19,6 +19,7 @@ import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import type { HeldBack } from './publications.ts'
+import { firstPurgeable } from './purge-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
 
@@ -277,12 +278,8 @@ export class Upkeep {
 
   /** What may be purged first of what could go if the frontier were `below`, beyond what is at or below `above`. */
   async #firstPurgeable(below: Hlc, above: Hlc = HLC_ZERO): Promise<Purgeable | undefined> {
-    const view = this.#context.options.store.view()
-    try {
-      const [first] = await view.purgeable(below, 1, { at: above, address: LAST_ADDRESS })
-      return first
-    } finally {
-      await view.close()
-    }
+    const { store } = this.#context.options
+    const [first] = await firstPurgeable(store, below, 1, { at: above, address: LAST_ADDRESS })
+    return first
   }
 }

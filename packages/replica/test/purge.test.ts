@@ -1,4 +1,4 @@
-import { addressOf, openEnvelope, type Entry, type Question } from '@grapevine/core'
+import { addressOf, openEnvelope, type Answer, type Entry, type Question } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
 import { sha256, SmallCluster } from './small-cluster.ts'
 
@@ -9,8 +9,8 @@ function tombstones(cluster: SmallCluster, names: readonly string[] = ALL): numb
   return names.map((name) => cluster.node(name).status().report.totals.tombstones)
 }
 
-async function putAll(cluster: SmallCluster, value: string | undefined): Promise<void> {
-  for (const [index, key] of KEYS.entries()) await cluster.put(ALL[index % 3] ?? 'n1', key, value)
+async function putAll(cluster: SmallCluster, value: string | undefined, names = ALL): Promise<void> {
+  for (const [index, key] of KEYS.entries()) await cluster.put(names[index % names.length] ?? 'n1', key, value)
 }
 
 describe('a tombstone', () => {
@@ -90,8 +90,8 @@ describe('a tombstone', () => {
 
   it('is not brought to a joiner once it is purged, and is purged there when it comes before', async () => {
     const cluster = await SmallCluster.of(2)
-    await putAllOf(cluster, ['n1', 'n2'], 'value')
-    await putAllOf(cluster, ['n1', 'n2'], undefined)
+    await putAll(cluster, 'value', ['n1', 'n2'])
+    await putAll(cluster, undefined, ['n1', 'n2'])
     await cluster.start('n3')
     await cluster.until(() => cluster.node('n3').status().ready, 20_000)
     await cluster.until(() => tombstones(cluster).every((left) => left === 0), 60_000)
@@ -133,7 +133,7 @@ describe('a closed writer', () => {
     await cluster.until(() => cluster.isConverged(...ALL))
     await cluster.time.advance(60_000)
     for (const name of ALL) {
-      const { claims } = await answerOf(cluster, name)
+      const { claims } = await ask(cluster, name)
       const writers = new Set(claims.flatMap(([, rows]) => rows.map(([writer]) => writer)))
       // The present writer of each of the three, whatever they were before.
       expect(writers.size).toBeLessThanOrEqual(3)
@@ -167,20 +167,13 @@ async function replay(cluster: SmallCluster, entry: Entry, from: string, to: str
   return cluster.finish(cluster.node(to).answer({ ...header, name: 'rumors' }, 'rumors', { entries: [entry], hops: 0 }))
 }
 
-async function answerOf(cluster: SmallCluster, name: string): ReturnType<typeof ask> {
-  return ask(cluster, name)
-}
-
-function ask(cluster: SmallCluster, name: string) {
+/** All that a node holds, as it would tell a joiner. */
+function ask(cluster: SmallCluster, name: string): Promise<Answer<'missed-entries'>> {
   const node = cluster.node(name)
   const header = { cluster: node.identity.cluster, from: node.identity.replica, to: node.identity.replica }
   const vectors = Array.from({ length: 256 }, (_, partition) => [partition, []] as const)
   const question: Question<'missed-entries'> = { vectors, folded: '\0'.repeat(8), bootstrap: true }
   return cluster.finish(node.answer({ ...header, name: 'missed-entries' }, 'missed-entries', question))
-}
-
-async function putAllOf(cluster: SmallCluster, names: readonly string[], value: string | undefined): Promise<void> {
-  for (const [index, key] of KEYS.entries()) await cluster.put(names[index % names.length] ?? 'n1', key, value)
 }
 
 function writeOf(key: string): Parameters<ReturnType<SmallCluster['node']>['write']>[0] {

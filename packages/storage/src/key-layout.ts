@@ -43,12 +43,9 @@ export function hashRow(keyHash: Digest): Buffer {
   return Buffer.from(`h${keyHash}`, 'latin1')
 }
 
-export function purgeRow({ wallMs, counter }: Hlc, address: Address): Buffer {
-  const row = Buffer.allocUnsafe(9 + address.length)
-  row[0] = 0x74
-  writeUint48(row, 1, wallMs)
-  row.writeUInt16BE(counter, 7)
-  row.write(address, 9, 'latin1')
+export function purgeRow(hlc: Hlc, address: Address): Buffer {
+  const row = rowOf(0x74, hlc.wallMs, hlc.counter, address.length)
+  row.write(address, ROW_HEAD_BYTES, 'latin1')
   return row
 }
 
@@ -62,29 +59,18 @@ export function addressOfPurgeRow(row: Buffer): Address {
 
 /** Behind every purge row of this reading. */
 export function purgeRowsEnd({ wallMs, counter }: Hlc): Buffer {
-  const row = Buffer.allocUnsafe(9 + 1)
-  row[0] = 0x74
-  writeUint48(row, 1, wallMs)
-  row.writeUInt16BE(counter, 7)
+  const row = rowOf(0x74, wallMs, counter, 1)
   // No address begins with it: buckets are ASCII.
-  row[9] = 0xff
+  row[ROW_HEAD_BYTES] = 0xff
   return row
 }
 
 export function groundsRow({ wallMs, counter }: Hlc): Buffer {
-  const row = Buffer.allocUnsafe(9)
-  row[0] = 0x66
-  writeUint48(row, 1, wallMs)
-  row.writeUInt16BE(counter, 7)
-  return row
+  return rowOf(0x66, wallMs, counter)
 }
 
 export function purgeLogRow({ number, count }: PurgeRow): Buffer {
-  const row = Buffer.allocUnsafe(9)
-  row[0] = 0x67
-  writeUint48(row, 1, number)
-  row.writeUInt16BE(count, 7)
-  return row
+  return rowOf(0x67, number, count)
 }
 
 export function purgeLogOfRow(row: Buffer): PurgeRow {
@@ -122,4 +108,15 @@ export function rowsOf(kind: RowKind, prefix = ''): { gte: Buffer; lt: Buffer } 
 function successorOfPrefix(prefix: string): string {
   const kept = prefix.replace(/\u00ff+$/, '')
   return kept.slice(0, -1) + String.fromCharCode(kept.charCodeAt(kept.length - 1) + 1)
+}
+
+const ROW_HEAD_BYTES = 9
+
+/** Kind, 48 bits, 16 bits, and room for what follows. */
+function rowOf(kind: number, first: number, second: number, tailBytes = 0): Buffer {
+  const row = Buffer.allocUnsafe(ROW_HEAD_BYTES + tailBytes)
+  row[0] = kind
+  writeUint48(row, 1, first)
+  row.writeUInt16BE(second, 7)
+  return row
 }

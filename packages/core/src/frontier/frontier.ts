@@ -1,5 +1,6 @@
 import { compareHlc, laterHlc, type Hlc } from '../clock/hlc.ts'
 import { membersOf, type Roster } from '../membership/roster.ts'
+import type { FrontierGrounds } from '../ports.ts'
 import { VersionVector } from '../vector/version-vector.ts'
 import type { ReplicaId } from '../version/version.ts'
 import { covers, type Publication } from './publication.ts'
@@ -62,6 +63,11 @@ export function advanceFrontier(view: FrontierView): FrontierStep {
   const behind = lacking(next, counting)
   if (behind.length === 0) return { frontier: laterHlc(reached, next.promise), barrier: undefined, holds: [] }
   return { frontier: reached, barrier: next, holds: behind }
+}
+
+/** The grounds of a frontier that another member has reached: members give each other theirs freely (R11). */
+export function takenOver(frontier: Hlc, takenFrom: ReplicaId, atMs: number): FrontierGrounds {
+  return { frontier, atMs, takenFrom, promises: [] }
 }
 
 /** The publications of all members that count: the sender has to know of every eviction that is known here (R9, R15). */
