@@ -9,12 +9,15 @@ interface Scheduled extends Timer {
   run: (() => void) | undefined
 }
 
+/** Some milliseconds of computing. */
+const EVENTS_PER_TURN = 1_000
+
 /**
  * Virtual time. It stands still while anything happens, and then jumps to whatever is due next; what is due at the same
  * moment comes in an order that the seed draws.
  *
  * All code under test waits by promises alone, so whatever an event sets going has run to its end when Node comes to
- * its next `setImmediate`: only then the next event begins. Nothing of the real time is in it.
+ * its next tick: only then the next event begins. Nothing of the real time is in it.
  */
 export class EventQueue {
   readonly #random: SeededRandom
@@ -70,13 +73,21 @@ export class EventQueue {
       this.#nowMs = next.dueMs
       this.#handled++
       run()
-      await settled()
+      // A turn of Node's own loop costs a call to the system.
+      await (this.#handled % EVENTS_PER_TURN === 0 ? turn() : settled())
     }
   }
 }
 
-/** When every promise that could go on has gone on. */
+/** When every promise that could go on has gone on: Node begins a tick only when no microtask is left. */
 function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    process.nextTick(resolve)
+  })
+}
+
+/** Lets whatever else this program does have its turn: a signal, a message of its parent. */
+function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)
   })

@@ -365,6 +365,8 @@ export class World {
     machine.pending = undefined
     if (pending === undefined) return
     const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
+    const drops = pending.changes.some(({ after }) => after === undefined)
+    const frontier = hlcText((drops ? machine.running?.replica?.status().frontier : undefined) ?? HLC_ZERO)
     for (const { after, before } of pending.changes) {
       if (after === undefined) {
         if (typeof before === 'object')
@@ -374,7 +376,7 @@ export class World {
             node: machine.name,
             key: keyOf(before.address),
             version: etagOf(before.version),
-            frontier: hlcText(machine.running?.replica?.status().frontier ?? HLC_ZERO),
+            frontier,
           })
         continue
       }

@@ -16,20 +16,23 @@ export const PHI_MAX = 16
 export class PhiAccrual {
   readonly #intervals: number[] = []
   #lastMs: number | undefined
+  /** Of the intervals as they are: peers are ranked much more often than they come. */
+  #habit: { readonly mean: number; readonly deviation: number } | undefined
 
   contact(nowMs: number): void {
     const interval = nowMs - (this.#lastMs ?? nowMs)
-    if (interval > BURST_MS) this.#intervals.push(interval)
-    if (this.#intervals.length > INTERVALS_MAX) this.#intervals.shift()
     this.#lastMs = nowMs
+    if (interval <= BURST_MS) return
+    this.#habit = undefined
+    this.#intervals.push(interval)
+    if (this.#intervals.length > INTERVALS_MAX) this.#intervals.shift()
   }
 
   /** 0 for a peer from which nothing was ever heard: there is no habit to compare with. */
   phi(nowMs: number): number {
     if (this.#lastMs === undefined) return 0
-    const intervals = this.#intervals.length === 0 ? [FIRST_INTERVAL_MS] : this.#intervals
-    const mean = average(intervals)
-    const deviation = Math.sqrt(average(intervals.map((interval) => (interval - mean) ** 2)))
+    this.#habit ??= habitOf(this.#intervals.length === 0 ? [FIRST_INTERVAL_MS] : this.#intervals)
+    const { mean, deviation } = this.#habit
     const late = (nowMs - this.#lastMs - mean) / Math.max(deviation, DEVIATION_MS_MIN, mean / 4)
     return Math.min(-Math.log10(normalTail(late)), PHI_MAX)
   }
@@ -39,6 +42,11 @@ export class PhiAccrual {
 function normalTail(x: number): number {
   const exponent = 1.5976 * x + 0.07056 * x ** 3
   return 1 / (1 + Math.exp(Math.min(exponent, 40)))
+}
+
+function habitOf(intervals: readonly number[]): { readonly mean: number; readonly deviation: number } {
+  const mean = average(intervals)
+  return { mean, deviation: Math.sqrt(average(intervals.map((interval) => (interval - mean) ** 2))) }
 }
 
 function average(numbers: readonly number[]): number {
