@@ -50,7 +50,7 @@ export default defineConfig({
         ...source,
         test: {
           name: 'examples',
-          include: ['test/examples/**/*.test.ts'],
+          include: ['test/{examples,reference}/**/*.test.ts'],
           globalSetup,
           testTimeout: 60_000,
           hookTimeout: 60_000,
