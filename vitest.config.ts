@@ -50,9 +50,9 @@ export default defineConfig({
         ...source,
         test: {
           name: 'examples',
-          include: ['test/{examples,reference}/**/*.test.ts'],
+          include: ['test/{browser,examples,packages,reference}/**/*.test.ts'],
           globalSetup,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 60_000,
         },
       },
