@@ -49,6 +49,16 @@ export default defineConfig({
       {
         ...source,
         test: {
+          name: 'examples',
+          include: ['test/{browser,examples,packages,reference}/**/*.test.ts'],
+          globalSetup,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        ...source,
+        test: {
           name: 'containers',
           include: ['test/containers/**/*.test.ts'],
           testTimeout: 600_000,

@@ -20,6 +20,11 @@ export interface WatchOptions extends CallOptions {
   readonly prefix?: Key | undefined
   /** Where another watch of the same bucket and prefix got to: the `id` of a change. */
   readonly after?: string | undefined
+  /**
+   * Begin with a `resync`, as soon as no later change can be missed. Who lists then, and follows from there, has all of it.
+   * Default no.
+   */
+  readonly initial?: boolean | undefined
   /** After so many milliseconds without a sign of life another node is asked. Default 35,000. */
   readonly silenceMs?: number | undefined
 }
@@ -83,6 +88,7 @@ async function* changes(
   const startedMs = Date.now()
   let established = false
   let id = options.after
+  let initial = options.initial ?? false
   let failures = 0
   let failure: GrapevineError | undefined
   for (const tried = new Set<string>(); ;) {
@@ -123,6 +129,10 @@ async function* changes(
         if (!heard) pool.succeeded(url)
         heard = true
         id = block.id ?? id
+        if (initial && id !== undefined) {
+          initial = false
+          yield { type: 'resync', id }
+        }
         const change = changeOf(block, id, url)
         if (change !== undefined) yield change
       }

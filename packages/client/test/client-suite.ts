@@ -221,6 +221,15 @@ export function testClient(name: string, open: () => Promise<Opened>): void {
       expect(await watch.next()).toMatchObject({ value: { type: 'resync' } })
     })
 
+    it('begins a watch with a resync when told to: who lists then has missed nothing', async () => {
+      const bucket = grapevine.bucket('b')
+      await bucket.put('before', 1)
+      await using watch = bucket.watch({ initial: true })
+      expect(await watch.next()).toMatchObject({ value: { type: 'resync', id: expect.any(String) } })
+      await bucket.put('after', 2)
+      expect(await watch.next()).toMatchObject({ value: { type: 'put', key: 'after' } })
+    })
+
     it('leaves a watch at any moment, and nothing stays behind', async () => {
       const watch = grapevine.bucket('b').watch()
       const pending = watch.next()
