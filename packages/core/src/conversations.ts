@@ -259,7 +259,8 @@ export interface Conversations {
   }
   /** For reports: what waits to be purged where you are, and for whom? */
   readonly tombstones: {
-    readonly question: Record<never, never>
+    /** The asker's frontier: what it makes absent is not counted. */
+    readonly question: { readonly frontier: Hlc }
     readonly answer: {
       readonly totals: Totals
       /** The first thing that may go: a tombstone's version, or an expiry that has passed. Zero when there is none. */
@@ -271,7 +272,7 @@ export interface Conversations {
   }
   /** For reports: what do you know of the end of this key? */
   readonly 'purge-record': {
-    readonly question: { readonly keyHash: Digest }
+    readonly question: { readonly keyHash: Digest; readonly frontier: Hlc }
     readonly answer: {
       readonly frontier: Hlc
       /** What is on disk, also what is absent by the frontier already. */

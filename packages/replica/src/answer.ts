@@ -171,12 +171,18 @@ export function answerers(context: AnswerContext): Answerers {
         leaves: partitions.map((partition) => tree.leafHashes(partition)),
       }
     },
-    tombstones: async () => {
+    tombstones: async ({ frontier: theirs }, from) => {
+      await context.learnFrontier(theirs, from)
+      await context.sweep()
       const oldest = await context.tombstones.lookAtOldest()
       const { totals, frontier } = state()
       return { totals, oldest: oldest?.at ?? HLC_ZERO, frontier, waits: [...context.tombstones.waitsMs()] }
     },
-    'purge-record': ({ keyHash }) => purgeRecordOf(keyHash, store, state().frontier),
+    'purge-record': async ({ keyHash, frontier }, from) => {
+      await context.learnFrontier(frontier, from)
+      await context.sweep()
+      return purgeRecordOf(keyHash, store, state().frontier)
+    },
     inspect: async ({ keyHashes }) => ({
       entries: await outlinesByKeyHash(keyHashes, store, state().frontier),
     }),

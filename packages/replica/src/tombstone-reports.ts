@@ -73,7 +73,7 @@ export async function tombstoneReport(context: TombstoneReportContext): Promise<
   const members = await Promise.all(
     present(context).map(async (member) => ({
       member,
-      answer: await tryAsk(context, member.replica, 'tombstones', {}),
+      answer: await tryAsk(context, member.replica, 'tombstones', { frontier: context.frontier() }),
     })),
   )
   const answers = members.flatMap(({ answer }) => answer ?? [])
@@ -153,7 +153,7 @@ export async function explainTombstone(
   const told = await Promise.all(
     present(context).map(async (member) => ({
       member,
-      answer: await tryAsk(context, member.replica, 'purge-record', { keyHash }),
+      answer: await tryAsk(context, member.replica, 'purge-record', { keyHash, frontier: context.frontier() }),
     })),
   )
   const frontier = context.frontier()

@@ -256,7 +256,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       }),
     },
     tombstones: {
-      question: nothing,
+      question: fields<Question<'tombstones'>>({ frontier: hlc }),
       answer: fields<Answer<'tombstones'>>({
         totals,
         oldest: hlc,
@@ -265,7 +265,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       }),
     },
     'purge-record': {
-      question: fields<Question<'purge-record'>>({ keyHash: digest }),
+      question: fields<Question<'purge-record'>>({ keyHash: digest, frontier: hlc }),
       answer: fields<Answer<'purge-record'>>({
         frontier: hlc,
         held: outlineOrNone,

@@ -212,7 +212,7 @@ export const anyMessages: AnyMessages = {
     }),
   },
   tombstones: {
-    question: nothing,
+    question: fc.record({ frontier: anyHlc }),
     answer: fc.record({
       totals: anyTotals,
       oldest: anyHlc,
@@ -221,7 +221,7 @@ export const anyMessages: AnyMessages = {
     }),
   },
   'purge-record': {
-    question: fc.record({ keyHash: anyDigest }),
+    question: fc.record({ keyHash: anyDigest, frontier: anyHlc }),
     answer: fc.record({
       frontier: anyHlc,
       held: fc.oneof(anyOutline, fc.constantFrom('corrupt' as const, null)),

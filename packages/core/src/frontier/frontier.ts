@@ -70,7 +70,7 @@ export function advanceFrontier(view: FrontierView): FrontierStep {
 
 /** The grounds of a frontier that another member has reached: members give each other theirs freely (R11). */
 export function takenOver(frontier: Hlc, takenFrom: ReplicaId, atMs: number): FrontierGrounds {
-  return { frontier, atMs, takenFrom, promises: [], evicted: [] }
+  return { frontier, atMs: Math.round(atMs), takenFrom, promises: [], evicted: [] }
 }
 
 /** The publications of all members that count: the sender has to know of every eviction that is known here (R9, R15). */
