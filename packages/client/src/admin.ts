@@ -15,6 +15,8 @@ import {
   type RoutingBody,
   type EvictBody,
   type ScrubBody,
+  type TombstoneExplainBody,
+  type TombstonesBody,
 } from '@grapevine/contract'
 import { decodeText, encodeText } from './bytes.ts'
 import type { CallOptions, RequestOptions } from './connection.ts'
@@ -78,6 +80,19 @@ export class Admin {
     const { segment, base64url } = encodeKeySegment(bytesOfKey(key))
     const query = queryText({ key_encoding: base64url ? 'base64url' : undefined })
     const path = `/v1/admin/keys/${bucket}/${segment}${query}`
+    return requestJson(this.#grapevine, path, { ...options, asksOthers: true })
+  }
+
+  /** What waits to be purged on every node, and who holds the frontier back. */
+  tombstones(options: CallOptions = {}): Promise<TombstonesBody> {
+    return requestJson(this.#grapevine, '/v1/admin/tombstones', { ...options, asksOthers: true })
+  }
+
+  /** What became of a deleted or expired key, and why that is safe. */
+  explainTombstone(bucket: string, key: Key, options: CallOptions = {}): Promise<TombstoneExplainBody> {
+    const { segment, base64url } = encodeKeySegment(bytesOfKey(key))
+    const query = queryText({ key_encoding: base64url ? 'base64url' : undefined })
+    const path = `/v1/admin/tombstones/explain/${bucket}/${segment}${query}`
     return requestJson(this.#grapevine, path, { ...options, asksOthers: true })
   }
 

@@ -32,6 +32,8 @@ export interface ClusterBody {
   readonly divergentPartitions: number
   /** How long it has been so, as far as the answering node knows. */
   readonly divergentForMs?: number
+  /** There when the answering node has many tombstones that do not go: `GET /v1/admin/tombstones` says why. */
+  readonly tombstonesPileUp?: true
   readonly nodes: readonly StatusNode[]
 }
 

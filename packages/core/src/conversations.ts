@@ -2,7 +2,7 @@ import type { Hlc } from './clock/hlc.ts'
 import type { MemberUpdate } from './membership/member.ts'
 import type { Roster } from './membership/roster.ts'
 import type { Leaf, Partition } from './placement/partition.ts'
-import type { Totals } from './ports.ts'
+import type { FrontierGrounds, PurgeRecord, Totals } from './ports.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
 import type { ClusterId, ReplicaId, RunId, Version, WriterId } from './version/version.ts'
@@ -256,6 +256,34 @@ export interface Conversations {
     readonly question: { readonly keyHash: Digest; readonly vector: VectorRows }
     /** Entry and vector of one moment. No entry when there is none, or none that can be read. */
     readonly answer: { readonly entries: readonly Entry[]; readonly contains: boolean }
+  }
+  /** For reports: what waits to be purged where you are, and for whom? */
+  readonly tombstones: {
+    /** The asker's frontier: what it makes absent is not counted. */
+    readonly question: { readonly frontier: Hlc }
+    readonly answer: {
+      readonly totals: Totals
+      /** The first thing that may go: a tombstone's version, or an expiry that has passed. Zero when there is none. */
+      readonly oldest: Hlc
+      readonly frontier: Hlc
+      /** For whom the frontier waits, as the answerer knows, and for how long: many milliseconds. */
+      readonly waits: readonly (readonly [ReplicaId, number])[]
+    }
+  }
+  /** For reports: what do you know of the end of this key? */
+  readonly 'purge-record': {
+    readonly question: { readonly keyHash: Digest; readonly frontier: Hlc }
+    readonly answer: {
+      readonly frontier: Hlc
+      /** What is on disk, also what is absent by the frontier already. */
+      readonly held: EntryOutline | 'corrupt' | null
+      /** What was purged of it last, or none that is remembered. */
+      readonly purged: readonly PurgeRecord[]
+      /** Why the frontier was raised above that; none when it is not remembered any more. */
+      readonly grounds: readonly FrontierGrounds[]
+      /** How far back the answerer remembers purges. Zero when it remembers none. */
+      readonly rememberedSinceMs: number
+    }
   }
   /** For reports: the entries of some keys. */
   readonly inspect: {

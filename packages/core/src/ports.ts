@@ -122,11 +122,22 @@ export interface FrontierGrounds {
   readonly takenFrom: ReplicaId | ''
   /** What each member had promised when all covered what any had covered (R9). Empty when taken over. */
   readonly promises: readonly (readonly [ReplicaId, Hlc])[]
+  /** Who was not asked, because it had been evicted. */
+  readonly evicted: readonly ReplicaId[]
+  /** U: what all of them covered. Whole vectors would be far more than all else that is remembered. */
+  readonly union?: {
+    /** Of its text, as 16 hexadecimal digits: two that are equal were the same. */
+    readonly hash: string
+    /** Writes in it, but for those of folded writers. */
+    readonly writes: number
+  }
 }
 
 /** A tombstone or expired entry that went. Kept for a bounded time. */
 export interface PurgeRecord {
   readonly version: Version
+  /** Milliseconds since 1970; 0 for a tombstone, which needs no time to be absent. */
+  readonly expiresAtMs: number
   readonly purgedAtMs: number
 }
 
@@ -255,6 +266,8 @@ export interface StoreView {
   frontierGrounds(): Promise<readonly FrontierGrounds[]>
   /** What was purged of this key last, if that was not too long ago. */
   purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined>
+  /** When the oldest purge was that is remembered, by the wall clock of then. */
+  purgesSinceMs(): Promise<number | undefined>
   close(): Promise<void>
 }
 

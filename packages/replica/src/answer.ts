@@ -1,5 +1,6 @@
 import {
   compareHlc,
+  HLC_ZERO,
   RefusalError,
   type Answer,
   type Clock,
@@ -24,6 +25,8 @@ import type { PullPace } from './pull-pace.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RollbackWatch } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import type { TombstoneWatch } from './tombstone-watch.ts'
+import { purgeRecordOf } from './tombstone-reports.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
 
@@ -65,6 +68,7 @@ export interface AnswerContext {
   readonly rollback: RollbackWatch
   /** Drops what the frontier makes absent, to the last row. */
   readonly sweep: () => Promise<void>
+  readonly tombstones: TombstoneWatch
 }
 
 export type Answerers = {
@@ -166,6 +170,18 @@ export function answerers(context: AnswerContext): Answerers {
         partitions: tree.partitionHashes(),
         leaves: partitions.map((partition) => tree.leafHashes(partition)),
       }
+    },
+    tombstones: async ({ frontier: theirs }, from) => {
+      await context.learnFrontier(theirs, from)
+      await context.sweep()
+      const oldest = await context.tombstones.lookAtOldest()
+      const { totals, frontier } = state()
+      return { totals, oldest: oldest?.at ?? HLC_ZERO, frontier, waits: [...context.tombstones.waitsMs()] }
+    },
+    'purge-record': async ({ keyHash, frontier }, from) => {
+      await context.learnFrontier(frontier, from)
+      await context.sweep()
+      return purgeRecordOf(keyHash, store, state().frontier)
     },
     inspect: async ({ keyHashes }) => ({
       entries: await outlinesByKeyHash(keyHashes, store, state().frontier),

@@ -1,15 +1,22 @@
 import {
+  bytesOf,
   compareHlc,
   foldableWriters,
+  hexOf,
   RefusalError,
   UnreachableError,
+  vectorText,
+  type Barrier,
   type Clock,
+  type FrontierGrounds,
+  type Hash,
   type Hlc,
+  type Hold,
   type Log,
   type ReplicaId,
 } from '@grapevine/core'
 import type { ChangeMembership } from './membership-change.ts'
-import type { HeldBack, Publications } from './publications.ts'
+import type { Publications } from './publications.ts'
 import type { RollbackWatch } from './rollback-watch.ts'
 import { askPublication, promiseAtLeast, type PublishContext } from './publish.ts'
 
@@ -18,6 +25,7 @@ export interface FrontierContext extends PublishContext {
   readonly changeMembership: ChangeMembership
   readonly rollback: RollbackWatch
   readonly clock: Clock
+  readonly hash: Hash
   readonly log: Log
 }
 
@@ -27,8 +35,8 @@ export interface FrontierContext extends PublishContext {
  * @param wanted what all are asked to promise, if their clocks have passed it.
  * @returns who holds the frontier back; nobody when it has reached what this replica promises.
  */
-export async function frontierRound(wanted: Hlc, context: FrontierContext): Promise<readonly HeldBack[]> {
-  const { state, publications, changeMembership, clock, log } = context
+export async function frontierRound(wanted: Hlc, context: FrontierContext): Promise<readonly Hold[]> {
+  const { state, publications, changeMembership, clock, hash, log } = context
   const others = state()
     .members()
     .filter((replica) => replica !== state().identity?.replica)
@@ -37,19 +45,36 @@ export async function frontierRound(wanted: Hlc, context: FrontierContext): Prom
   context.rollback.published()
   publications.note(state().publication())
   const { roster, frontier: before, folded } = state()
-  const { frontier, holds } = publications.step(roster, before, clock.monotonicMs())
+  const { frontier, reached, holds } = publications.step(roster, before)
   const fold = foldableWriters(roster, publications.latest, folded)
-  if (compareHlc(frontier, before) <= 0 && fold.length === 0) return publications.holds
-  const promises = [...publications.latest.values()].map(({ replica, promise }) => [replica, promise] as const)
+  if (compareHlc(frontier, before) <= 0 && fold.length === 0) return holds
+  const grounds: FrontierGrounds = {
+    frontier,
+    atMs: Math.round(clock.wallMs()),
+    takenFrom: '',
+    promises: [...publications.latest.values()].map(({ replica, promise }) => [replica, promise]),
+    evicted: roster.evicted,
+    ...(reached !== undefined && accountOf(reached, hash)),
+  }
   await changeMembership((now) => ({
     // It only grows; whatever was taken over meanwhile stands.
-    ...(compareHlc(frontier, now.frontier) > 0 && {
-      frontier: { frontier, atMs: clock.wallMs(), takenFrom: '', promises },
-    }),
+    ...(compareHlc(frontier, now.frontier) > 0 && { frontier: grounds }),
     ...(fold.length > 0 && { fold }),
   }))
   log.info('frontier-raised', { frontier, folded: fold.length, holds: holds.length })
-  return publications.holds
+  return holds
+}
+
+const ACCOUNT_HASH_BYTES = 8
+
+function accountOf({ union }: Barrier, hash: Hash): Pick<FrontierGrounds, 'union'> {
+  const text = union.map((vector) => vectorText(vector.rows())).join('|')
+  return {
+    union: {
+      hash: hexOf(hash.sha256(bytesOf(text)).slice(0, ACCOUNT_HASH_BYTES)),
+      writes: union.reduce((sum, vector) => sum + vector.size, 0),
+    },
+  }
 }
 
 /** A member that does not answer keeps its latest publication: what it promised still holds. */

@@ -6,3 +6,11 @@ export * from './replica-options.ts'
 export * from './running-replica.ts'
 export type { ScrubProgress, ScrubReport } from './scrubber.ts'
 export * from './settings.ts'
+export type {
+  FrontierWait,
+  KeyEnd,
+  MemberAcknowledgement,
+  TombstoneExplanation,
+  TombstoneReport,
+  TombstonesOnMember,
+} from './tombstone-reports.ts'

@@ -34,6 +34,7 @@ import { exchangeKnowledge, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import { RollbackWatch, rolledBackError } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import { TombstoneWatch } from './tombstone-watch.ts'
 import { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
 
@@ -49,6 +50,7 @@ export interface MemberParts {
   readonly twins: TwinWatch
   readonly publications: Publications
   readonly purger: Purger
+  readonly tombstones: TombstoneWatch
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
@@ -219,6 +221,16 @@ export function assembleMember(context: MemberContext): MemberParts {
   const publishTo = (replica: ReplicaId): Promise<void> => exchangeKnowledge(replica, publishing)
   const publications = new Publications()
   const purger = new Purger({ committer, store, timers, log })
+  const tombstones = new TombstoneWatch({
+    state,
+    store,
+    publications,
+    clock,
+    log,
+    nameOf: (replica) => detector.member(replica)?.name ?? replica,
+    purgeIntervalMs: settings.purgeIntervalMs,
+    ratioMax: settings.tombstoneRatioMax,
+  })
 
   return {
     ask,
@@ -230,6 +242,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     twins,
     publications,
     purger,
+    tombstones,
     learn,
     learnFrontier,
     rollback,
@@ -257,6 +270,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       learnFrontier,
       rollback,
       sweep: () => purger.sweep(),
+      tombstones,
       rumors,
       answerBytesMax: settings.frameBytes,
       report: context.report,

@@ -16,6 +16,7 @@ import type {
   WriteConcern,
 } from '@grapevine/core'
 import type { ScrubReport } from './scrubber.ts'
+import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -150,6 +151,13 @@ export interface ReplicaStatus {
   readonly frontier: Hlc
   /** Milliseconds since 1970 of the oldest tombstone, or undefined. */
   readonly oldestTombstoneMs: number | undefined
+  /**
+   * How long the oldest of what may be purged has been waiting for each member, by name, as far as this node knows: of the
+   * nodes one looks for all. 0 for whom it does not wait.
+   */
+  readonly frontierLagsMs: Readonly<Record<string, number>>
+  /** Many tombstones that do not go. */
+  readonly tombstonesPileUp: boolean
 }
 
 /** One running replica: what the server, and later the simulator's workload, may do with it. */
@@ -175,6 +183,10 @@ export interface Replica {
   divergence(): Promise<DivergenceReport>
   diff(withReplica: string, fromLeaf: number, limit: number): Promise<DiffPage>
   inspect(address: Address): Promise<readonly KeyOnReplica[]>
+  /** What waits to be purged, and who holds the frontier back. Looks at the frontier now. */
+  tombstones(): Promise<TombstoneReport>
+  /** What became of a key, and why that is safe. */
+  explainTombstone(address: Address): Promise<TombstoneExplanation>
 
   /**
    * What a row that cannot be read held, from a peer that knows; `corrupt` when nobody does. What is found also takes the

@@ -26,7 +26,7 @@ import type { AskMember } from './ask-member.ts'
 import type { DiffPage, DifferingKey, DivergenceReport, KeyOnReplica, MemberView, PairDivergence } from './replica.ts'
 
 /** What reports ask of this replica as of any other one. */
-export type ReportQuestion = 'report' | 'leaf-entries' | 'inspect'
+export type ReportQuestion = 'report' | 'leaf-entries' | 'inspect' | 'tombstones' | 'purge-record'
 
 export interface ReportContext {
   readonly ask: AskMember
@@ -40,7 +40,7 @@ export interface ReportContext {
 }
 
 /** Reports are for people, who would rather hear that a member is silent than wait for it. */
-const REPORT_TIMEOUT_MS = 1_500
+export const REPORT_TIMEOUT_MS = 1_500
 /** Leaf hashes of so many partitions come in one answer: 128 KiB. */
 const PARTITIONS_PER_QUESTION = 64
 
@@ -227,7 +227,8 @@ function askOrAnswer<Name extends ReportQuestion>(
     : context.ask(replica, name, question, REPORT_TIMEOUT_MS)
 }
 
-async function tryAsk<Name extends ReportQuestion>(
+/** `undefined` when it does not answer. */
+export async function tryAsk<Name extends ReportQuestion>(
   context: ReportContext,
   replica: ReplicaId,
   name: Name,

@@ -63,10 +63,24 @@ import type {
   WriteResult,
 } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
-import { diffPage, divergenceReport, inspectKey, type ReportContext, type ReportQuestion } from './reports.ts'
+import {
+  diffPage,
+  divergenceReport,
+  inspectKey,
+  REPORT_TIMEOUT_MS,
+  type ReportContext,
+  type ReportQuestion,
+} from './reports.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { sponsor } from './sponsor.ts'
+import {
+  explainTombstone,
+  tombstoneReport,
+  type TombstoneExplanation,
+  type TombstoneReport,
+  type TombstoneReportContext,
+} from './tombstone-reports.ts'
 import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
@@ -186,7 +200,9 @@ export class RunningReplica implements Replica {
       paused: [...this.#paused],
       divergentPartitions: this.#exchanges.divergentPartitions,
       frontier: this.#committer.state.frontier,
-      oldestTombstoneMs: this.#upkeep?.oldestTombstoneMs,
+      oldestTombstoneMs: member?.tombstones.oldestMs,
+      frontierLagsMs: this.#frontierLagsMs(),
+      tombstonesPileUp: member?.tombstones.isPilingUp ?? false,
     }
   }
 
@@ -281,6 +297,14 @@ export class RunningReplica implements Replica {
 
   inspect(address: Address): Promise<readonly KeyOnReplica[]> {
     return inspectKey(address, this.#reporting())
+  }
+
+  tombstones(): Promise<TombstoneReport> {
+    return tombstoneReport(this.#reportingTombstones())
+  }
+
+  explainTombstone(address: Address): Promise<TombstoneExplanation> {
+    return explainTombstone(address, this.#reportingTombstones())
   }
 
   pause(what: Pausable): void {
@@ -552,6 +576,28 @@ export class RunningReplica implements Replica {
         return this.#answerMyself(name, question, member)
       },
     }
+  }
+
+  #reportingTombstones(): TombstoneReportContext {
+    const { store, clock } = this.#options
+    return {
+      ...this.#reporting(),
+      store,
+      clock,
+      tombstones: this.#memberOrRefuse().tombstones,
+      lookAtFrontier: async () => {
+        const upkeep = this.#upkeep
+        if (upkeep?.mayLookAtFrontier !== true) return false
+        await upkeep.raiseFrontier(REPORT_TIMEOUT_MS)
+        return true
+      },
+    }
+  }
+
+  #frontierLagsMs(): Readonly<Record<string, number>> {
+    const waitsMs = this.#member?.tombstones.waitsMs()
+    const members = this.members().filter(({ state }) => state !== 'evicted')
+    return Object.fromEntries(members.map(({ name, replica }) => [name, waitsMs?.get(replica) ?? 0]))
   }
 
   async #answerMyself<Name extends ReportQuestion>(

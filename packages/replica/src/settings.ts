@@ -11,6 +11,8 @@ export interface ReplicaSettings {
    * read.
    */
   readonly purgeIntervalMs: number
+  /** From which share of tombstones on the log warns, when they do not go. 0: never. */
+  readonly tombstoneRatioMax: number
   /** How fast an exchange may move entries, so that foreground traffic comes first. Bytes per second. */
   readonly repairBytesPerSecond: number
   readonly driftMs: number
@@ -34,6 +36,7 @@ export const DEFAULT_SETTINGS: ReplicaSettings = {
   antiEntropyIntervalMs: 10_000,
   pullIntervalMs: 1_000,
   purgeIntervalMs: 10_000,
+  tombstoneRatioMax: 0.5,
   repairBytesPerSecond: 32 * 1024 * 1024,
   driftMs: DRIFT_MS_MAX,
   peerTimeoutMs: 5_000,

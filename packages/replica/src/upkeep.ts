@@ -1,10 +1,10 @@
 import {
   HLC_ZERO,
   hlcAt,
-  laterHlc,
   sample,
   PARTITIONS,
   type Hlc,
+  type Hold,
   type Purgeable,
   type ReplicaId,
 } from '@grapevine/core'
@@ -18,7 +18,6 @@ import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
-import type { HeldBack } from './publications.ts'
 import { firstPurgeable } from './purge-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
@@ -55,16 +54,10 @@ export interface UpkeepContext {
 /** What a replica does by itself, again and again: pulls, exchanges, and keeping in touch. */
 export class Upkeep {
   readonly #context: UpkeepContext
-  #oldestTombstoneMs: number | undefined
   readonly #turn = new FrontierTurn()
 
   constructor(context: UpkeepContext) {
     this.#context = context
-  }
-
-  /** By the wall clock of its deletion, as of the last purge round. */
-  get oldestTombstoneMs(): number | undefined {
-    return this.#oldestTombstoneMs
   }
 
   /** A random live member, or undefined when there is none. */
@@ -226,8 +219,11 @@ export class Upkeep {
     await changeMembership(() => ({ peers }))
   }
 
-  /** Looks at the frontier now, whoever's turn it is, and says who holds it back. */
-  async raiseFrontier(): Promise<readonly HeldBack[]> {
+  /**
+   * Looks at the frontier now, whoever's turn it is, and says who holds it back.
+   * @param timeoutMs how long to wait for a member; it counts with what it said before when it is silent.
+   */
+  async raiseFrontier(timeoutMs?: number): Promise<readonly Hold[]> {
     const { options, committer, member, changeMembership } = this.#context
     const wall = hlcAt(options.clock.wallMs())
     // What is late for nothing but the time: all are asked to promise that it has passed.
@@ -237,27 +233,36 @@ export class Upkeep {
       state: () => committer.state,
       changeMembership,
       clock: options.clock,
+      hash: options.hash,
       log: options.log,
+      ask: (replica, name, question) => member.ask(replica, name, question, timeoutMs),
     })
     await member.purger.sweep()
+    await member.tombstones.noteWaits()
     return holds
   }
 
   async #purge(): Promise<void> {
-    const { committer, member, options, isPaused } = this.#context
+    const { member, options } = this.#context
     const { pullIntervalMs } = options.settings
     // Of two that go by one id neither knows what the other has said in its name (frontier.md R16).
     if (member.twins.twin !== undefined) return
     await member.purger.sweep()
     for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
-      const oldest = await this.#firstPurgeable(laterHlc(committer.state.clock.now, hlcAt(options.clock.wallMs())))
-      this.#oldestTombstoneMs = oldest?.at.wallMs
-      if (isPaused('anti-entropy') || !this.#isWorthALook(oldest) || !this.#isMyTurn()) return
+      const oldest = await member.tombstones.lookAtOldest()
+      if (!this.mayLookAtFrontier || !this.#isWorthALook(oldest) || !this.#isMyTurn()) return
       const holds = await this.raiseFrontier()
       // A member that is away is waited for until the next round; one that is behind pulls within a moment.
       if (!holds.every(({ reason }) => reason === 'lacks-entries')) return
       await sleep(options.timers, pullIntervalMs)
     }
+  }
+
+  /** A pause is for what repairs, and publications are part of that. A joiner takes the frontier from its sponsor. */
+  get mayLookAtFrontier(): boolean {
+    const { member, committer, isPaused } = this.#context
+    if (committer.state.identity?.stage !== 'member') return false
+    return member.twins.twin === undefined && !isPaused('anti-entropy')
   }
 
   #isWorthALook(oldest: Purgeable | undefined): boolean {

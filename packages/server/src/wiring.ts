@@ -112,6 +112,7 @@ function settingsOf(config: ServerConfig): ReplicaSettings {
     antiEntropyIntervalMs: config.antiEntropyInterval,
     pullIntervalMs: config.pullInterval,
     purgeIntervalMs: config.purgeInterval,
+    tombstoneRatioMax: config.tombstoneWarning,
     repairBytesPerSecond: config.repairRate,
     diskReserveBytes: config.diskReserve,
     scrubIntervalMs: config.scrubInterval,

@@ -237,8 +237,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/gossip/aggregates'],
     ['GET', '/v1/admin/keys/b/k/explain'],
     ['GET', '/v1/admin/proof/b/k'],
-    ['GET', '/v1/admin/tombstones'],
-    ['GET', '/v1/admin/tombstones/explain'],
     ['GET', '/v1/admin/divergence/stream'],
     ['POST', '/v1/admin/restore'],
     ['POST', '/v1/admin/leave'],

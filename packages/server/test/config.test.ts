@@ -71,6 +71,12 @@ describe('the configuration', () => {
     expect(load(['--config', 'empty'], {}, { empty: '# nothing\n' }).config.seed).toEqual([])
   })
 
+  it('takes shares', () => {
+    expect(load(['--tombstone-warning', '0.25']).config.tombstoneWarning).toBe(0.25)
+    const file = load(['--config', 'c'], {}, { c: 'tombstoneWarning: 0.75\n' })
+    expect(file.config.tombstoneWarning).toBe(0.75)
+  })
+
   it('takes flags that say yes, and no', () => {
     expect(load(['--found']).config.found).toBe(true)
     expect(load(['--no-found'], { GRAPEVINE_FOUND: 'true' }).config.found).toBe(false)
@@ -113,6 +119,7 @@ describe('the configuration', () => {
     ['a file that is a list', ['--config', 'list'], 'is not what belongs here'],
     ['two clusters at once', ['--found', '--rebuild'], 'contradicts'],
     ['a snapshot for no new cluster', ['--restore', 'x'], 'needs found'],
+    ['a share above all', ['--tombstone-warning', '1.5'], 'is no share'],
     ['probes that overlap', ['--probe-timeout', '2s'], 'longer than'],
     ['one port for all', ['--listen', 'a:1', '--peer-listen', 'a:1'], 'also listen'],
     ['a name that is none', ['--name', 'a b'], 'not allowed'],

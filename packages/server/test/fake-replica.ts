@@ -25,6 +25,8 @@ import type {
   Replica,
   ReplicaStatus,
   ScrubReport,
+  TombstoneExplanation,
+  TombstoneReport,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -65,6 +67,10 @@ export class FakeReplica implements Replica {
   /** What other nodes hold of rows that are corrupt here. */
   readonly elsewhere = new Map<Address, Entry>()
   #scrubbed: ScrubReport | undefined
+  tombstonesPileUp = false
+  tombstoneReport: TombstoneReport | undefined
+  explanation: TombstoneExplanation | undefined
+  readonly explained: Address[] = []
   readonly rows = new Map<Address, Entry>()
   memberViews: MemberView[] = [
     memberView('n1', NODE_ID, { isSelf: true, rttMs: undefined }),
@@ -115,6 +121,8 @@ export class FakeReplica implements Replica {
       divergentPartitions: { n2: 3 },
       frontier: HLC_ZERO,
       oldestTombstoneMs: undefined,
+      frontierLagsMs: { n1: 0, n2: 38_000 },
+      tombstonesPileUp: this.tombstonesPileUp,
     }
   }
 
@@ -146,6 +154,7 @@ export class FakeReplica implements Replica {
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,
+      purgesSinceMs: never,
       scan: async function* ({ from, below, reverse }: Range) {
         const rows = [...moment, ...corrupt]
           .filter((row) => addressIn(row) >= from && addressIn(row) < below)
@@ -262,6 +271,17 @@ export class FakeReplica implements Replica {
     this.corrupt.delete(address)
     this.rows.set(address, entry)
     return Promise.resolve(entry)
+  }
+
+  tombstones(): Promise<TombstoneReport> {
+    if (this.tombstoneReport === undefined) throw new Error('a test that asks this says what the answer is')
+    return Promise.resolve(this.tombstoneReport)
+  }
+
+  explainTombstone(address: Address): Promise<TombstoneExplanation> {
+    this.explained.push(address)
+    if (this.explanation === undefined) throw new Error('a test that asks this says what the answer is')
+    return Promise.resolve(this.explanation)
   }
 
   scrub(): ScrubReport {

@@ -116,6 +116,7 @@ const settings = object({}, {
   antiEntropyIntervalMs: durationMs,
   pullIntervalMs: number(0, DURATION_MS_MAX),
   purgeIntervalMs: durationMs,
+  tombstoneRatioMax: share,
   repairBytesPerSecond: count(1, 10 ** 12),
   driftMs: durationMs,
   peerTimeoutMs: durationMs,

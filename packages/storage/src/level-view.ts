@@ -35,7 +35,7 @@ import {
   rowsOf,
 } from './key-layout.ts'
 import type { Database } from './level-store.ts'
-import { findPurged } from './purge-log.ts'
+import { findPurged, purgedAtMsOf } from './purge-log.ts'
 import { openRow } from './sealed-row.ts'
 import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
 import { storeErrorOf } from './store-trouble.ts'
@@ -193,6 +193,11 @@ export class LevelView implements StoreView {
     } finally {
       await rows.close()
     }
+  }
+
+  async purgesSinceMs(): Promise<number | undefined> {
+    const [row] = await orStoreError(() => this.#db.values({ ...rowsOf('g'), limit: 1, ...this.#reading() }).all())
+    return row && purgedAtMsOf(openRow(row, this.#hash, 'a record of a purge'))
   }
 
   async close(): Promise<void> {

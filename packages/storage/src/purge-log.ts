@@ -8,7 +8,7 @@ import {
 } from '@grapevine/core'
 import { ByteReader, ByteWriter } from './byte-writer.ts'
 
-/** What one batch dropped is one row: `at (6) ‖ count (4) ‖ { key hash (32) ‖ hlc (8) ‖ replica (8) }`. */
+/** What one batch dropped is one row: `at (6) ‖ count (4) ‖ { key hash (32) ‖ hlc (8) ‖ replica (8) ‖ expires at (6) }`. */
 export interface PurgeRow {
   readonly number: number
   readonly count: number
@@ -21,9 +21,14 @@ export function droppedBy(changes: readonly Change[]): readonly Entry[] {
 }
 
 export function encodePurged(dropped: readonly Entry[], atMs: number): Buffer {
-  const writer = new ByteWriter(10 + dropped.length * 48).uint48(Math.max(0, atMs)).uint32(dropped.length)
-  for (const { keyHash, version } of dropped)
-    writer.byteString(keyHash).uint48(version.hlc.wallMs).uint16(version.hlc.counter).hex(version.replica)
+  const writer = new ByteWriter(10 + dropped.length * 54).uint48(Math.max(0, atMs)).uint32(dropped.length)
+  for (const { keyHash, version, expiresAtMs } of dropped)
+    writer
+      .byteString(keyHash)
+      .uint48(version.hlc.wallMs)
+      .uint16(version.hlc.counter)
+      .hex(version.replica)
+      .uint48(expiresAtMs)
   return writer.finish()
 }
 
@@ -34,9 +39,15 @@ export function findPurged(row: Buffer, keyHash: Digest): PurgeRecord | undefine
   for (let left = reader.uint32(); left > 0; left--) {
     const isIt = reader.bytes(KEY_HASH_BYTES).toString('latin1') === keyHash
     const version = { hlc: { wallMs: reader.uint48(), counter: reader.uint16() }, replica: reader.hex(8) }
-    if (isIt) return { version, purgedAtMs }
+    const expiresAtMs = reader.uint48()
+    if (isIt) return { version, expiresAtMs, purgedAtMs }
   }
   return undefined
+}
+
+/** When the purge was that such a row tells of. */
+export function purgedAtMsOf(row: Buffer): number {
+  return new ByteReader(row).uint48()
 }
 
 /** The oldest rows beyond what is kept. */

@@ -1,8 +1,10 @@
 import {
+  FRONTIER_GROUNDS_MAX,
   leafOf,
   partitionOf,
   VersionVector,
   type Entry,
+  type FrontierGrounds,
   type Store,
   type StoreView,
   type WriterId,
@@ -139,6 +141,57 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
         expect(found).toMatchObject([{ dot: { seq: 2 } }])
         const { hlc } = second.version
         expect(await view.purgeable(hlc, 10)).toEqual([{ at: hlc, address: second.address }])
+      })
+    })
+
+    it('remembers what was purged, when, and since when, over a crash', async () => {
+      const under = await open()
+      const tombstone = entryOf({ key: 'a', wallMs: 1, seq: 1 })
+      const expired = entryOf({ key: 'b', wallMs: 2, seq: 2, value: 'v', expiresAtMs: 700 })
+      const kept = entryOf({ key: 'c', wallMs: 3, seq: 3 })
+      await under.store.commit(batchOf([tombstone, expired, kept].map((after) => ({ after }))))
+      await during(under.store.view(), async (view) => expect(await view.purgesSinceMs()).toBeUndefined())
+      await under.store.commit(batchOf([{ after: undefined, before: tombstone }], { atMs: 800 }))
+      await under.store.commit(batchOf([{ after: undefined, before: expired }], { atMs: 900 }))
+      // The same key once more: what is told is the last of it.
+      const again = entryOf({ key: 'a', wallMs: 4, seq: 4 })
+      await under.store.commit(batchOf([{ after: again }]))
+      await under.store.commit(batchOf([{ after: undefined, before: again }], { atMs: 950 }))
+      const store = await under.crashAndOpen()
+      await during(store.view(), async (view) => {
+        expect(await view.purgeRecord(again.keyHash)).toEqual({
+          version: again.version,
+          expiresAtMs: 0,
+          purgedAtMs: 950,
+        })
+        expect(await view.purgeRecord(expired.keyHash)).toEqual({
+          version: expired.version,
+          expiresAtMs: 700,
+          purgedAtMs: 900,
+        })
+        expect(await view.purgeRecord(kept.keyHash)).toBeUndefined()
+        expect(await view.purgesSinceMs()).toBe(800)
+      })
+    })
+
+    it('remembers why the frontier was raised, the newest first, and no more than it has to', async () => {
+      const under = await open()
+      const grounds = (wallMs: number): FrontierGrounds => ({
+        frontier: { wallMs, counter: 0 },
+        atMs: wallMs + 1,
+        takenFrom: '',
+        promises: [['a'.repeat(16), { wallMs: wallMs + 5, counter: 2 }]],
+        evicted: ['e'.repeat(16)],
+        union: { hash: '0123456789abcdef', writes: wallMs },
+      })
+      for (let wallMs = 1; wallMs <= FRONTIER_GROUNDS_MAX + 3; wallMs++)
+        await under.store.commit(batchOf([], { frontier: grounds(wallMs) }))
+      const store = await under.crashAndOpen()
+      expect(store.state.frontier).toEqual({ wallMs: FRONTIER_GROUNDS_MAX + 3, counter: 0 })
+      await during(store.view(), async (view) => {
+        const all = await view.frontierGrounds()
+        expect(all).toHaveLength(FRONTIER_GROUNDS_MAX)
+        expect([all[0], all.at(-1)]).toEqual([grounds(FRONTIER_GROUNDS_MAX + 3), grounds(4)])
       })
     })
 

@@ -15,9 +15,11 @@ import {
   type Entry,
   type EntryDigest,
   type EntryOutline,
+  type FrontierGrounds,
   type Hash,
   type MemberUpdate,
   type Partition,
+  type PurgeRecord,
   type Question,
   type QuestionName,
   type ReplicaReport,
@@ -131,6 +133,26 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     encode: (value) => (value === 'corrupt' || value === null ? value : outline.encode(value)),
     decode: (row) => (row === 'corrupt' || row === null ? row : outline.decode(row)),
   }
+  const wallMs = count(WALL_MS_MAX)
+  const purgeRecord = fields<PurgeRecord>({ version, expiresAtMs: wallMs, purgedAtMs: wallMs })
+  type Union = NonNullable<FrontierGrounds['union']>
+  const union = list(fields<Union>({ hash: id, writes: count() }), 1)
+  const groundsRow = fields<Required<Omit<FrontierGrounds, 'union'>> & { readonly union: readonly Union[] }>({
+    frontier: hlc,
+    atMs: wallMs,
+    takenFrom: idOrNone,
+    promises: list(pair(id, hlc), MEMBERS_MAX),
+    evicted: replicas,
+    union,
+  })
+  const grounds: Codec<FrontierGrounds> = {
+    encode: ({ union: covered, ...row }) =>
+      groundsRow.encode({ ...row, union: covered === undefined ? [] : [covered] }),
+    decode: (row) => {
+      const { union: covered, ...decoded } = groundsRow.decode(row)
+      return { ...decoded, ...(covered[0] !== undefined && { union: covered[0] }) }
+    },
+  }
   const nothing = fields<Record<never, never>>({})
   const indexes = list(count(RUMORS_PER_QUESTION_MAX - 1), RUMORS_PER_QUESTION_MAX)
   const takesRumors = fields<Question<'rumor-notice'>>({ takesRumors: flag })
@@ -231,6 +253,25 @@ export function messageCodecs(hash: Hash): MessageCodecs {
         frontier: hlc,
         partitions: partitionHashes,
         leaves: list(list(shortHash, LEAVES_PER_PARTITION), PARTITIONS),
+      }),
+    },
+    tombstones: {
+      question: fields<Question<'tombstones'>>({ frontier: hlc }),
+      answer: fields<Answer<'tombstones'>>({
+        totals,
+        oldest: hlc,
+        frontier: hlc,
+        waits: list(pair(id, count()), MEMBERS_MAX),
+      }),
+    },
+    'purge-record': {
+      question: fields<Question<'purge-record'>>({ keyHash: digest, frontier: hlc }),
+      answer: fields<Answer<'purge-record'>>({
+        frontier: hlc,
+        held: outlineOrNone,
+        purged: list(purgeRecord, 1),
+        grounds: list(grounds, 1),
+        rememberedSinceMs: wallMs,
       }),
     },
     inspect: {

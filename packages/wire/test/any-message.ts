@@ -11,6 +11,7 @@ import {
   type Answer,
   type EntryDigest,
   type EntryOutline,
+  type FrontierGrounds,
   type MemberUpdate,
   type Question,
   type QuestionName,
@@ -84,6 +85,20 @@ const anyOutline: fc.Arbitrary<EntryOutline> = fc.record({
   contentType: anyText,
   size: anyCount,
 })
+
+const anyTotals = fc.record({ values: anyCount, tombstones: anyCount, bytes: anyCount, tombstoneBytes: anyCount })
+const anyWallMs = fc.integer({ min: 0, max: WALL_MS_MAX })
+const anyGrounds: fc.Arbitrary<FrontierGrounds> = fc.record(
+  {
+    frontier: anyHlc,
+    atMs: anyWallMs,
+    takenFrom: fc.oneof(fc.constant('' as const), anyId),
+    promises: fc.array(fc.tuple(anyId, anyHlc), { maxLength: 3 }),
+    evicted: anyIds,
+    union: fc.record({ hash: anyId, writes: anyCount }),
+  },
+  { requiredKeys: ['frontier', 'atMs', 'takenFrom', 'promises', 'evicted'] },
+)
 
 const nothing = fc.constant({})
 const anyUpdates = fc.record({ updates: anyMembers })
@@ -185,7 +200,7 @@ export const anyMessages: AnyMessages = {
       report: fc.record({
         name: anyText,
         root: anyDigest,
-        totals: fc.record({ values: anyCount, tombstones: anyCount, bytes: anyCount, tombstoneBytes: anyCount }),
+        totals: anyTotals,
         hotRumors: anyCount,
         lastExchangeMs: fc
           .oneof(fc.constant(-1), fc.maxSafeNat())
@@ -194,6 +209,27 @@ export const anyMessages: AnyMessages = {
       }),
       partitions: fc.array(anyShortHash),
       leaves: fc.array(fc.array(anyShortHash), { maxLength: 3 }),
+    }),
+  },
+  tombstones: {
+    question: fc.record({ frontier: anyHlc }),
+    answer: fc.record({
+      totals: anyTotals,
+      oldest: anyHlc,
+      frontier: anyHlc,
+      waits: fc.array(fc.tuple(anyId, anyCount), { maxLength: 3 }),
+    }),
+  },
+  'purge-record': {
+    question: fc.record({ keyHash: anyDigest, frontier: anyHlc }),
+    answer: fc.record({
+      frontier: anyHlc,
+      held: fc.oneof(anyOutline, fc.constantFrom('corrupt' as const, null)),
+      purged: fc.array(fc.record({ version: anyVersion, expiresAtMs: anyWallMs, purgedAtMs: anyWallMs }), {
+        maxLength: 1,
+      }),
+      grounds: fc.array(anyGrounds, { maxLength: 1 }),
+      rememberedSinceMs: anyWallMs,
     }),
   },
   inspect: {

@@ -253,8 +253,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a tombstone is purged although somebody lacks what it hides (R9)',
     file: 'packages/core/src/frontier/frontier.ts',
-    find: 'if (behind.length === 0) return { frontier: laterHlc(reached, next.promise)',
-    replace: 'if (behind.length >= 0) return { frontier: laterHlc(reached, next.promise)',
+    find: 'if (behind.length === 0)\n    return { frontier: laterHlc(reached, next.promise)',
+    replace: 'if (behind.length >= 0)\n    return { frontier: laterHlc(reached, next.promise)',
     foundBy: ['agreement', 'nothing-deleted-returns', 'nothing-acknowledged-forgotten', 'no-integrity-fault'],
   },
   {

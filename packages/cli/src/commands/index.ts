@@ -18,6 +18,7 @@ import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
 import { status } from './status.ts'
+import { tombstones } from './tombstones.ts'
 import { UNBUILT } from './unbuilt.ts'
 
 /** In the order of the overview. */
@@ -38,6 +39,7 @@ export const COMMANDS: readonly Command[] = [
   inspect,
   repair,
   scrub,
+  tombstones,
   evict,
   config,
   simulate,

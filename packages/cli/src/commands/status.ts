@@ -45,6 +45,7 @@ export function statusText(cluster: ClusterBody, style: Style): string {
     head +
     tableLines(columns(style), nodes, style) +
     clocksLine(nodes, style) +
+    tombstonesLine(cluster, style) +
     (next === undefined ? '' : `Next: ${next}\n`)
   )
 }
@@ -58,6 +59,12 @@ function clocksLine(nodes: readonly StatusNode[], style: Style): string {
   return far.length === 0
     ? ''
     : `${style.bad('Clocks')} differ from that of the node that answers: ${each.join(', ')}\n`
+}
+
+function tombstonesLine({ tombstonesPileUp }: ClusterBody, style: Style): string {
+  return tombstonesPileUp === true
+    ? `${style.bad('Tombstones')} pile up and do not go: grapevine tombstones says who holds them back\n`
+    : ''
 }
 
 function nextStep({ nodes, converged, divergentPartitions }: ClusterBody): string | undefined {

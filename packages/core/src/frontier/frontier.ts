@@ -38,6 +38,8 @@ export interface FrontierView {
 
 export interface FrontierStep {
   readonly frontier: Hlc
+  /** The round that all have covered by now, and that gave the frontier its height. */
+  readonly reached?: Barrier
   readonly barrier: Barrier | undefined
   readonly holds: readonly Hold[]
 }
@@ -61,13 +63,14 @@ export function advanceFrontier(view: FrontierView): FrontierStep {
   const next = barrierOf(counting, roster.evicted)
   // Nobody has anything that any other lacks: the second round says what the first one said.
   const behind = lacking(next, counting)
-  if (behind.length === 0) return { frontier: laterHlc(reached, next.promise), barrier: undefined, holds: [] }
-  return { frontier: reached, barrier: next, holds: behind }
+  if (behind.length === 0)
+    return { frontier: laterHlc(reached, next.promise), reached: next, barrier: undefined, holds: [] }
+  return { frontier: reached, ...(barrier !== undefined && { reached: barrier }), barrier: next, holds: behind }
 }
 
 /** The grounds of a frontier that another member has reached: members give each other theirs freely (R11). */
 export function takenOver(frontier: Hlc, takenFrom: ReplicaId, atMs: number): FrontierGrounds {
-  return { frontier, atMs, takenFrom, promises: [] }
+  return { frontier, atMs: Math.round(atMs), takenFrom, promises: [], evicted: [] }
 }
 
 /** The publications of all members that count: the sender has to know of every eviction that is known here (R9, R15). */
@@ -88,14 +91,20 @@ function countingPublications(
 }
 
 function barrierOf(publications: readonly Publication[], evicted: readonly ReplicaId[]): Barrier {
-  const partitions = Math.max(0, ...publications.map(({ vectors }) => vectors.length))
-  const union = Array.from({ length: partitions }, () => new VersionVector())
-  for (const { vectors } of publications)
-    for (const [partition, vector] of vectors.entries()) union[partition]?.adopt(vector.rows())
+  const union = unionOf(publications)
   const promise = publications
     .map((publication) => publication.promise)
     .reduce((least, each) => (compareHlc(each, least) < 0 ? each : least))
   return { promise, union, evicted }
+}
+
+/** What any of them covers, a vector for each partition. */
+export function unionOf(publications: readonly Publication[]): readonly VersionVector[] {
+  const partitions = Math.max(0, ...publications.map(({ vectors }) => vectors.length))
+  const union = Array.from({ length: partitions }, () => new VersionVector())
+  for (const { vectors } of publications)
+    for (const [partition, vector] of vectors.entries()) union[partition]?.adopt(vector.rows())
+  return union
 }
 
 function lacking({ union }: Barrier, publications: readonly Publication[]): Hold[] {

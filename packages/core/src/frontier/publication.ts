@@ -1,6 +1,6 @@
 import { compareHlc, type Hlc } from '../clock/hlc.ts'
 import type { Roster } from '../membership/roster.ts'
-import type { VersionVector } from '../vector/version-vector.ts'
+import { VersionVector } from '../vector/version-vector.ts'
 import type { ReplicaId, WriterId } from '../version/version.ts'
 
 /** What a replica tells of itself, all of it from one moment between two of its batches (frontier.md R2). */
@@ -24,6 +24,15 @@ export function covers(
   needed: readonly VersionVector[],
 ): boolean {
   return needed.every((vector, partition) => vectors[partition]?.containsAll(vector, folded) ?? vector.isEmpty)
+}
+
+/** How many dots these vectors cover and a publication does not. */
+export function lackedBy(
+  { vectors, folded }: Pick<Publication, 'vectors' | 'folded'>,
+  needed: readonly VersionVector[],
+): number {
+  const nothing = new VersionVector()
+  return needed.reduce((sum, vector, partition) => sum + (vectors[partition] ?? nothing).lacks(vector, folded), 0)
 }
 
 /**

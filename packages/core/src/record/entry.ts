@@ -29,7 +29,7 @@ export function isTombstone(entry: Entry): boolean {
 }
 
 /** An expired entry reads as absent, but is kept and hashed as it was (frontier.md R10). */
-export function isExpired(entry: Entry, wallMs: number): boolean {
+export function isExpired(entry: Pick<Entry, 'expiresAtMs'>, wallMs: number): boolean {
   return entry.expiresAtMs !== 0 && entry.expiresAtMs <= wallMs
 }
 

@@ -76,6 +76,19 @@ export class VersionVector {
     return true
   }
 
+  /** How many dots another vector covers that are not covered here, and of no writer that is folded here. */
+  lacks(other: VersionVector, folded: ReadonlySet<WriterId>): number {
+    let lacked = 0
+    for (const [writer, theirs] of other.#seen)
+      if (!folded.has(writer)) lacked += sizeOf(theirs) - sizeOfBoth(this.#seen.get(writer) ?? [], theirs)
+    return lacked
+  }
+
+  /** How many dots are covered by name. */
+  get size(): number {
+    return [...this.#seen.values()].reduce((sum, ranges) => sum + sizeOf(ranges), 0)
+  }
+
   knows(writer: WriterId): boolean {
     return this.#seen.has(writer)
   }
@@ -115,6 +128,25 @@ export function areSeqRanges(ranges: readonly number[]): boolean {
     previous = to
   }
   return true
+}
+
+function sizeOf(ranges: SeqRanges): number {
+  let size = 0
+  for (let index = 0; index < ranges.length; index += 2) size += at(ranges, index + 1) - at(ranges, index) + 1
+  return size
+}
+
+/** How many numbers are in both, each walked once. */
+function sizeOfBoth(a: SeqRanges, b: SeqRanges): number {
+  let size = 0
+  for (let mine = 0, theirs = 0; mine < a.length && theirs < b.length;) {
+    const from = Math.max(at(a, mine), at(b, theirs))
+    const to = Math.min(at(a, mine + 1), at(b, theirs + 1))
+    size += Math.max(0, to - from + 1)
+    if (at(a, mine + 1) < at(b, theirs + 1)) mine += 2
+    else theirs += 2
+  }
+  return size
 }
 
 /** The index of the last range that begins at or before `seq`, or −2. */

@@ -1,12 +1,15 @@
 import { array, assert as assertProperty, constantFrom, integer, property, record, uniqueArray } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
+  acknowledgements,
   advanceFrontier,
+  areTombstonesPilingUp,
   compareHlc,
   covers,
   foldableWriters,
   HLC_ZERO,
   isRolledBack,
+  tombstoneRatio,
   VersionVector,
   type Barrier,
   type Dot,
@@ -131,6 +134,99 @@ describe('the frontier', () => {
       }
     })
     assertProperty(law)
+  })
+})
+
+describe('acknowledgements', () => {
+  const said = (need: Hlc, roster: Roster, publications: readonly Publication[], barrier?: Barrier) => {
+    const latest = new Map(publications.map((publication) => [publication.replica, publication]))
+    return acknowledgements(need, { roster, barrier, publications: latest })
+  }
+
+  it('say of each member what it has promised, what it lacks, and why it is waited for', () => {
+    const aware = { roster: rosterOf([A, B, C], [C]) }
+    expect(said(at(6), rosterOf([A, B, C]), [publicationOf(A, at(7), [X, T]), publicationOf(B, at(5), [T])])).toEqual([
+      { replica: A, promise: at(7), lacks: 0, waits: undefined },
+      { replica: B, promise: at(5), lacks: 1, waits: 'lacks-entries' },
+      { replica: C, promise: undefined, lacks: 0, waits: 'silent' },
+    ])
+    expect(said(at(6), aware.roster, [publicationOf(A, at(7), [], aware), publicationOf(B, at(9), [])])).toEqual([
+      { replica: A, promise: at(7), lacks: 0, waits: undefined },
+      { replica: B, promise: undefined, lacks: 0, waits: 'unaware-of-eviction' },
+    ])
+    const equal = [publicationOf(A, at(7), [X]), publicationOf(B, at(5), [X])]
+    expect(said(at(6), rosterOf([A, B]), equal).map(({ waits }) => waits)).toEqual([undefined, 'promised-less'])
+  })
+
+  it('ask in a round under way for what was known when it began, and not for what came since', () => {
+    const first = step(rosterOf([A, B]), [publicationOf(A, at(7), [X]), publicationOf(B, at(8), [])])
+    const now = [publicationOf(A, at(20), [X, T]), publicationOf(B, at(9), [X])]
+    expect(said(at(7), rosterOf([A, B]), now, first.barrier).map(({ waits }) => waits)).toEqual([undefined, undefined])
+    expect(said(at(8), rosterOf([A, B]), now, first.barrier)[1]).toMatchObject({ lacks: 1, waits: 'lacks-entries' })
+  })
+
+  it('name somebody exactly as long as the frontier does not pass', () => {
+    const anyDot = record({ writer: constantFrom(...WRITERS), seq: integer({ min: 1, max: 3 }) })
+    const anyPublished = record({ promise: integer({ min: 1, max: 9 }), dots: array(anyDot, { maxLength: 5 }) })
+    const anyRounds = array(array(anyPublished, { minLength: 3, maxLength: 3 }), { minLength: 1, maxLength: 5 })
+    const law = property(anyRounds, integer({ min: 1, max: 9 }), (rounds, need) => {
+      let now: { frontier: Hlc; barrier?: Barrier | undefined } = { frontier: HLC_ZERO }
+      const promised = [0, 0, 0]
+      const seen: Dot[][] = [[], [], []]
+      for (const round of rounds) {
+        const publications = round.map(({ promise, dots }, index) => {
+          promised[index] = Math.max(promised[index] ?? 0, promise)
+          seen[index] = [...(seen[index] ?? []), ...dots]
+          return publicationOf([A, B, C][index] ?? A, at(promised[index]), seen[index])
+        })
+        const waited = said(at(need), rosterOf([A, B, C]), publications, now.barrier).filter(({ waits }) => waits)
+        const next = step(rosterOf([A, B, C]), publications, now)
+        if (compareHlc(now.frontier, at(need)) < 0)
+          expect(waited.length === 0).toBe(compareHlc(next.frontier, at(need)) >= 0)
+        if (compareHlc(next.frontier, now.frontier) > 0) expect(next.reached?.promise).toEqual(next.frontier)
+        now = next
+      }
+    })
+    assertProperty(law)
+  })
+
+  it('have the round that raised the frontier told', () => {
+    const { reached } = step(rosterOf([A, B]), [publicationOf(A, at(7), [X, T]), publicationOf(B, at(5), [X, T])])
+    expect(reached).toMatchObject({ promise: at(5) })
+    expect(reached?.union[0]?.rows()).toEqual([
+      [W, [1, 1]],
+      [V, [1, 1]],
+    ])
+    const first = step(rosterOf([A, B]), [publicationOf(A, at(7), [X]), publicationOf(B, at(8), [])])
+    expect(first.reached).toBeUndefined()
+    const later = { writer: V, seq: 2 }
+    const second = step(rosterOf([A, B]), [publicationOf(A, at(9), [X]), publicationOf(B, at(9), [X, later])], first)
+    expect(second.reached?.union[0]?.rows()).toEqual([[W, [1, 1]]])
+  })
+})
+
+describe('tombstones that pile up', () => {
+  const now = { oldestMs: 61_000, purgeIntervalMs: 10_000, ratioMax: 0.5 }
+
+  it.each([
+    [{ values: 1_000, tombstones: 1_000 }, {}, true],
+    [{ values: 0, tombstones: 1_000 }, {}, true],
+    [{ values: 1_001, tombstones: 1_000 }, {}, false],
+    // Few of them are no trouble, whatever their share.
+    [{ values: 0, tombstones: 999 }, {}, false],
+    // Much was deleted just now, and goes.
+    [{ values: 0, tombstones: 100_000 }, { oldestMs: 60_000 }, false],
+    [{ values: 0, tombstones: 100_000 }, { ratioMax: 0 }, false],
+  ])('are those of %j with %j: %s', (totals, more, expected) => {
+    expect(areTombstonesPilingUp(totals, { ...now, ...more })).toBe(expected)
+  })
+
+  it('are a share of all entries', () => {
+    expect([
+      tombstoneRatio({ values: 0, tombstones: 0 }),
+      tombstoneRatio({ values: 3, tombstones: 1 }),
+      tombstoneRatio({ values: 0, tombstones: 1 }),
+    ]).toEqual([0, 0.25, 1])
   })
 })
 

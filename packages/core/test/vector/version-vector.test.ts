@@ -41,6 +41,17 @@ function coveredBy(vector: VersionVector): Dot[] {
 }
 
 describe('a version vector', () => {
+  it('counts its dots, and those that another one has and it has not', () => {
+    const law = fc.property(anyDots, anyDots, fc.subarray(WRITERS), (mine, theirs, folded) => {
+      const [a, b] = [vectorOf(mine), vectorOf(theirs)]
+      expect(a.size).toBe(coveredBy(a).length)
+      const lacked = coveredBy(b).filter((dot) => !a.covers(dot) && !folded.includes(dot.writer))
+      expect(a.lacks(b, new Set(folded))).toBe(lacked.length)
+      expect(a.lacks(b, new Set(folded)) === 0).toBe(a.containsAll(b, new Set(folded)))
+    })
+    fc.assert(law)
+  })
+
   it('covers what was added, in any order and however often, and nothing else', () => {
     const law = fc.property(anyDots, (dots) => {
       const vector = vectorOf(dots)

@@ -86,6 +86,20 @@ export function count(min: number, max: number): OptionType<number> {
   }
 }
 
+/** A part of a whole: 0 to 1, with a point. */
+export function share(): OptionType<number> {
+  return {
+    name: 'share',
+    schema: { type: 'number', minimum: 0, maximum: 1 },
+    parse(value) {
+      const part = /^\d+(\.\d{1,6})?$/.test(value) ? Number(value) : Number.NaN
+      if (part >= 0 && part <= 1) return { value: part }
+      return { mistake: 'is no share', hint: 'write a number from 0 to 1, as 0.5' }
+    },
+    format: String,
+  }
+}
+
 export const YES_OR_NO: OptionType<boolean> = {
   name: 'yes or no',
   schema: { type: 'boolean' },

@@ -6,6 +6,7 @@ import {
   HOST_AND_PORT,
   list,
   optional,
+  share,
   size,
   textLike,
   YES_OR_NO,
@@ -41,6 +42,8 @@ export interface ServerConfig {
   readonly antiEntropyInterval: number
   readonly pullInterval: number
   readonly purgeInterval: number
+  /** From this share of tombstones on there is a warning; 0 for none. */
+  readonly tombstoneWarning: number
   readonly probeInterval: number
   readonly probeTimeout: number
   readonly indirectProbes: number
@@ -178,6 +181,14 @@ export const OPTIONS: OptionTable<ServerConfig> = {
     type: duration(50, DAY_MS),
     default: 10_000,
     description: 'Between two looks at which tombstones may go. Lower frees their space sooner',
+  },
+  tombstoneWarning: {
+    path: 'tombstoneWarning',
+    type: share(),
+    default: 0.5,
+    description:
+      'Warn when so large a share of all entries are tombstones, a thousand or more of them, and they have not gone for six ' +
+      'purge intervals. 0 for never',
   },
   pullInterval: {
     path: 'pullInterval',

@@ -12,6 +12,7 @@ export interface KeyPath {
 }
 
 const PREFIX = '/v1/kv/'
+const NOT_UTF8 = 'The key is not valid UTF-8. Any bytes may be a key with ?key_encoding=base64url.'
 
 /**
  * Takes the raw target of a request apart: frameworks decode paths to text, but a key is bytes. A slash that is
@@ -54,8 +55,7 @@ export function decodeKey(text: string, base64url: boolean): ByteString {
     )
   if (base64url) return decodeBase64UrlKey(key)
   // Plain keys are ASCII, and only others can fail to be UTF-8.
-  if (key !== text && !isUtf8Bytes(key))
-    throw badKey('The key is not valid UTF-8. Any bytes may be a key with ?key_encoding=base64url.')
+  if (key !== text && !isUtf8Bytes(key)) throw badKey(NOT_UTF8)
   return checkLength(key)
 }
 
@@ -70,6 +70,13 @@ export function decodeBase64UrlKey(text: string): ByteString {
 /** @throws {ProblemError} */
 export function addressFrom(path: KeyPath, base64url: boolean): Address {
   return addressOf(decodeBucket(path.bucket), decodeKey(path.key ?? '', base64url))
+}
+
+/** The same of what a query says, where it is decoded already. @throws {ProblemError} */
+export function addressFromQuery(bucket: ByteString, key: ByteString, base64url: boolean): Address {
+  if (base64url) return addressOf(decodeBucket(bucket), decodeBase64UrlKey(key))
+  if (!isUtf8Bytes(key)) throw badKey(NOT_UTF8)
+  return addressOf(decodeBucket(bucket), checkLength(key))
 }
 
 /** The value of `key_encoding`. */

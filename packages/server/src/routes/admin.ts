@@ -34,6 +34,7 @@ import { takeNoQuery } from './cluster.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { registerEviction } from './eviction.ts'
 import { findMember } from './members.ts'
+import { registerTombstones } from './tombstones.ts'
 
 /** A partition lies at this depth of the hash tree. */
 const PARTITION_DEPTH = 8
@@ -50,6 +51,7 @@ export function registerAdminRoutes(app: FastifyInstance, context: ServerContext
   registerPauses(app, context)
   registerScrub(app, context)
   registerEviction(app, context)
+  registerTombstones(app, context)
   routeGet(app, context, '/v1/admin/config', (request, response) => {
     takeNoQuery(request)
     const body: ConfigBody = {
@@ -204,9 +206,6 @@ function pausables(what: unknown): readonly Pausable[] {
 function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/divergence/stream', unbuilt('The stream of divergence'))
   routeGet(app, context, '/v1/admin/proof/:bucket/*', unbuilt('The inclusion proof'))
-  routeGet(app, context, '/v1/admin/tombstones', unbuilt('The report on tombstones'))
-  routeGet(app, context, '/v1/admin/tombstones/explain', unbuilt('The explanation of a purge'))
-  routeGet(app, context, '/v1/admin/tombstones/explain/:bucket/*', unbuilt('The explanation of a purge'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
   route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))

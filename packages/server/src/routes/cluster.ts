@@ -91,11 +91,13 @@ class Summary {
     if (divergence.converged) this.#divergentSinceMs = undefined
     else this.#divergentSinceMs ??= clock.monotonicMs()
     const since = this.#divergentSinceMs
+    const status = replica.status()
     return {
-      clusterId: replica.status().identity.cluster,
+      clusterId: status.identity.cluster,
       converged: divergence.converged,
       divergentPartitions: new Set(divergence.pairs.flatMap(({ partitions }) => partitions)).size,
       ...(since === undefined ? {} : { divergentForMs: Math.round(clock.monotonicMs() - since) }),
+      ...(status.tombstonesPileUp && { tombstonesPileUp: true as const }),
       nodes: divergence.replicas.map((member) => statusNode(member, divergence)),
     }
   }
