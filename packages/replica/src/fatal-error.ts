@@ -1,3 +1,5 @@
+import type { Identity } from '@grapevine/core'
+
 export type FatalCode =
   /** `--found` on an empty directory, and a seed belongs to a cluster. */
   | 'cluster_exists'
@@ -23,4 +25,12 @@ export class FatalError extends Error {
     super(message)
     this.code = code
   }
+}
+
+export function evictedError({ name, replica }: Identity): FatalError {
+  return new FatalError(
+    'evicted',
+    `this node (${name}, ${replica}) was evicted from the cluster, and nobody talks to it any more. Start it with ` +
+      `--rebuild: its data is moved aside, and it joins anew.`,
+  )
 }

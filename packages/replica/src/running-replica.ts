@@ -28,6 +28,7 @@ import { DiskWatch } from './disk-watch.ts'
 import { evictMember } from './evict-member.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
+import { evictedError, FatalError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
@@ -36,17 +37,11 @@ import {
   awaitIntroduction,
   bootstrap,
   foundCluster,
+  hello,
   type Introduction,
   type JoinContext,
 } from './join.ts'
-import {
-  assembleMember,
-  evictedError,
-  ignoreAbsence,
-  remembered,
-  wrongNameError,
-  type MemberParts,
-} from './member-parts.ts'
+import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
@@ -95,6 +90,10 @@ export class RunningReplica implements Replica {
   readonly #run: RunId
   /** How far the only sponsor's clock is ahead of ours, when that is too far to join. */
   #sponsorAheadMs: number | undefined
+  /** Why nobody has let this node in so far. */
+  #notSponsored: string | undefined
+  /** It has found out that it is no replica any more (frontier.md R15, R16), and says nothing until it is stopped. */
+  #isOut = false
   #searched = false
   #stopping = false
 
@@ -144,9 +143,7 @@ export class RunningReplica implements Replica {
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
   start(): void {
-    this.#live().catch((error: unknown) => {
-      if (!this.#stopping) this.#options.onFatal(error)
-    })
+    this.#live().catch(this.#fail)
   }
 
   // The face towards the server.
@@ -318,6 +315,7 @@ export class RunningReplica implements Replica {
   }
 
   judge(header: QuestionHeader): Refusal | undefined {
+    if (this.#isOut) return 'failed'
     return judge(header, this.#identity, this.#committer.state.roster)
   }
 
@@ -340,6 +338,15 @@ export class RunningReplica implements Replica {
   }
 
   // Its life.
+
+  readonly #fail = (error: unknown): void => {
+    // What such a replica holds is not to be given to anybody (R16), and nothing is to be taken from it (R15).
+    if (error instanceof FatalError) {
+      this.#isOut = true
+      this.#member?.rumors.stop()
+    }
+    if (!this.#stopping) this.#options.onFatal(error)
+  }
 
   async #live(): Promise<void> {
     const { store, timers } = this.#options
@@ -380,6 +387,7 @@ export class RunningReplica implements Replica {
       isPaused: this.#isPaused,
       report: () => this.#report(),
       suspects: this.#suspects,
+      fail: this.#fail,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -440,7 +448,7 @@ export class RunningReplica implements Replica {
    * follow what is held, whatever the clock says.
    */
   readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
-    if (this.#stopping) return 'draining'
+    if (this.#stopping || this.#isOut) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
     if (this.#incompleteness() !== undefined) return 'not_ready'
     return this.#disk.isReadOnly ? 'disk_full' : undefined
@@ -461,7 +469,9 @@ export class RunningReplica implements Replica {
     if (this.#stopping) return 'stopping'
     if (identity === undefined && this.#sponsorAheadMs !== undefined)
       return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
-    if (identity === undefined) return this.#options.found ? 'founding' : 'looking for a sponsor'
+    if (identity === undefined && this.#options.found) return 'founding'
+    if (identity === undefined)
+      return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
     if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
     if (identity.stage === 'joining') return 'joining'
     if (this.#committer.isReopening) return 'opening the store again after a failed write'
@@ -493,6 +503,11 @@ export class RunningReplica implements Replica {
       detector: member.detector,
       changeMembership: this.#changeMembership,
       publishToAll: () => this.#rounds.run('publish', member.publishToAll),
+      hello: (address) =>
+        hello(address, {
+          transport: this.#options.transport,
+          peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+        }),
     })
   }
 
@@ -533,6 +548,9 @@ export class RunningReplica implements Replica {
       peerTimeoutMs: settings.peerTimeoutMs,
       sponsorIsAhead: (aheadMs) => {
         this.#sponsorAheadMs = aheadMs
+      },
+      notSponsored: (why) => {
+        this.#notSponsored = why
       },
       isStopping: () => this.#stopping,
     }

@@ -110,7 +110,7 @@ export class SmallCluster {
     {
       as = name,
       ...options
-    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
+    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
