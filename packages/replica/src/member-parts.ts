@@ -182,7 +182,8 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   function refuseToGoOn(): void {
-    fail(evictedError(identity))
+    // Who has left is told its own mark by the others, and knows.
+    if (state().identity?.stage !== 'left') fail(evictedError(identity))
   }
 
   /** Best effort: a start raises it anyway, and whatever is still said of us then is refuted. */

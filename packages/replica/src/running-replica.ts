@@ -28,7 +28,7 @@ import { DiskWatch } from './disk-watch.ts'
 import { evictMember } from './evict-member.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
-import { evictedError, FatalError } from './fatal-error.ts'
+import { evictedError, FatalError, leftError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
@@ -41,6 +41,7 @@ import {
   type Introduction,
   type JoinContext,
 } from './join.ts'
+import { leaveCluster, LeaveError, tellDeparture, type Departure } from './leave.ts'
 import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
@@ -49,6 +50,7 @@ import type {
   DiffPage,
   DivergenceReport,
   ExchangeReport,
+  FormerMember,
   KeyOnReplica,
   MemberView,
   Pausable,
@@ -94,6 +96,7 @@ export class RunningReplica implements Replica {
   #notSponsored: string | undefined
   /** It has found out that it is no replica any more (frontier.md R15, R16), and says nothing until it is stopped. */
   #isOut = false
+  #isLeaving = false
   #searched = false
   #stopping = false
 
@@ -230,6 +233,43 @@ export class RunningReplica implements Replica {
     })
   }
 
+  async leave(timeoutMs: number): Promise<Departure> {
+    const member = this.#memberOrRefuse()
+    if (this.#isLeaving) throw new LeaveError('not_member', 'this node is leaving already')
+    if (member.twins.twin !== undefined) throw new LeaveError('cloned', twinAdvice(member.twins.twin))
+    this.#isLeaving = true
+    try {
+      const departure = await leaveCluster(timeoutMs, {
+        ...this.#options,
+        ask: member.ask,
+        state: () => this.#committer.state,
+        learn: member.learn,
+        livePeers: () => this.livePeers(),
+        changeMembership: this.#changeMembership,
+        peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+      })
+      this.#fallSilent()
+      return departure
+    } finally {
+      this.#isLeaving = false
+    }
+  }
+
+  wasEvicted(replica: ReplicaId): boolean {
+    return standingOf(this.#committer.state.roster, replica) === 'evicted'
+  }
+
+  formerMembers(): readonly FormerMember[] {
+    return this.#member?.detector.former() ?? []
+  }
+
+  unheardOf(): readonly ReplicaId[] {
+    const { detector } = this.#memberOrRefuse()
+    return this.#committer.state
+      .members()
+      .filter((replica) => replica !== this.#identity?.replica && detector.member(replica) === undefined)
+  }
+
   scrub(): ScrubReport {
     return this.#scrubber.start()
   }
@@ -341,11 +381,13 @@ export class RunningReplica implements Replica {
 
   readonly #fail = (error: unknown): void => {
     // What such a replica holds is not to be given to anybody (R16), and nothing is to be taken from it (R15).
-    if (error instanceof FatalError) {
-      this.#isOut = true
-      this.#member?.rumors.stop()
-    }
+    if (error instanceof FatalError) this.#fallSilent()
     if (!this.#stopping) this.#options.onFatal(error)
+  }
+
+  #fallSilent(): void {
+    this.#isOut = true
+    this.#member?.rumors.stop()
   }
 
   async #live(): Promise<void> {
@@ -354,6 +396,7 @@ export class RunningReplica implements Replica {
     const known = this.#identity
     const { name } = this.#options.self
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
+    if (known?.stage === 'left') throw await this.#leftBefore(known)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
@@ -371,6 +414,20 @@ export class RunningReplica implements Replica {
     if (this.#stopping) return
     this.#upkeep?.start()
     this.#noticeRumors()
+  }
+
+  /** Perhaps nobody could be told then, and everybody still waits for it. */
+  async #leftBefore(identity: Identity): Promise<FatalError> {
+    const { peers, roster } = this.#committer.state
+    await tellDeparture(
+      peers.filter(({ replica }) => standingOf(roster, replica) === 'member'),
+      {
+        ...this.#options,
+        state: () => this.#committer.state,
+        peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+      },
+    )
+    return leftError(identity)
   }
 
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
@@ -448,7 +505,7 @@ export class RunningReplica implements Replica {
    * follow what is held, whatever the clock says.
    */
   readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
-    if (this.#stopping || this.#isOut) return 'draining'
+    if (this.#stopping || this.#isOut || this.#isLeaving) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
     if (this.#incompleteness() !== undefined) return 'not_ready'
     return this.#disk.isReadOnly ? 'disk_full' : undefined
@@ -472,7 +529,9 @@ export class RunningReplica implements Replica {
     if (identity === undefined && this.#options.found) return 'founding'
     if (identity === undefined)
       return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
+    if (identity.stage === 'left') return 'it has left the cluster'
     if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
+    if (this.#isLeaving) return 'leaving: it takes no more writes, until another member holds everything'
     if (identity.stage === 'joining') return 'joining'
     if (this.#committer.isReopening) return 'opening the store again after a failed write'
     return this.#searched ? undefined : 'looking for the other members'
@@ -498,6 +557,8 @@ export class RunningReplica implements Replica {
   }
 
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
+    // A joiner would lose its sponsor, and have to begin anew.
+    if (this.#isLeaving) throw new RefusalError('busy', 'this node is leaving')
     return sponsor(question, {
       state: () => this.#committer.state,
       detector: member.detector,

@@ -109,7 +109,15 @@ async function serve(
   const ports = { clock: systemClock, timers: systemTimers, random: systemRandom, hash: systemHash, log }
   const metrics = new ServerMetrics(systemClock)
   const node = await open(config, { ...ports, measures: metrics.measures })
-  const app = buildServer({ ...ports, replica: node.replica, loaded, metrics, draining: () => stop.signal.aborted })
+  const departure = Promise.withResolvers<void>()
+  const app = buildServer({
+    ...ports,
+    replica: node.replica,
+    loaded,
+    metrics,
+    draining: () => stop.signal.aborted,
+    left: () => departure.resolve(),
+  })
   try {
     const { host, port } = parseHostPort(config.listen) ?? { host: '127.0.0.1', port: 0 }
     const url = await app.listen({ host, port })
@@ -122,7 +130,11 @@ async function serve(
       nodeId: identity.replica,
       dataDir: config.dataDir,
     })
-    const failure = await Promise.race([stop.requested, node.failed.catch((error: unknown) => ({ error }))])
+    const failure = await Promise.race([
+      stop.requested,
+      departure.promise,
+      node.failed.catch((error: unknown) => ({ error })),
+    ])
     if (failure !== undefined) return { node, ...failure }
     log.info('draining', { timeoutMs: config.drainTimeout })
   } finally {

@@ -88,6 +88,15 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
     onFatal: fail,
   })
   try {
+    // It says so once more to those who may not have heard it, serves nobody, and ends.
+    if (store.state.identity?.stage === 'left') {
+      replica.start()
+      try {
+        await failed
+      } finally {
+        await replica.stop()
+      }
+    }
     const { host, port } = parseHostPort(config.peerListen) ?? { host: '127.0.0.1', port: 0 }
     const server = await openPeerServer({
       host,
@@ -127,7 +136,7 @@ async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts)
   const options = { directory: dataDir, hash, writeBufferBytes: config.writeBufferSize, cacheBytes: CACHE_BYTES }
   const store = await openStore(options)
   const { identity, roster } = store.state
-  if (identity === undefined) return store
+  if (identity === undefined || identity.stage === 'left') return store
   if (standingOf(roster, identity.replica) === 'evicted') {
     await store.close()
     await beginAnew(evictedError(identity), store.state, { dataDir, clock, log })

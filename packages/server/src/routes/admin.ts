@@ -33,6 +33,7 @@ import { jsonFields, notImplemented, route, routeGet, sendJson, unbuilt } from '
 import { takeNoQuery } from './cluster.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { registerEviction } from './eviction.ts'
+import { registerLeave } from './leave.ts'
 import { findMember } from './members.ts'
 
 /** A partition lies at this depth of the hash tree. */
@@ -50,6 +51,7 @@ export function registerAdminRoutes(app: FastifyInstance, context: ServerContext
   registerPauses(app, context)
   registerScrub(app, context)
   registerEviction(app, context)
+  registerLeave(app, context)
   routeGet(app, context, '/v1/admin/config', (request, response) => {
     takeNoQuery(request)
     const body: ConfigBody = {
@@ -209,7 +211,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/tombstones/explain/:bucket/*', unbuilt('The explanation of a purge'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
   route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
-  route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }
