@@ -9,6 +9,7 @@ for (const stream of [process.stdout, process.stderr])
 const shell: Shell = {
   env: process.env,
   stdin: process.stdin,
+  isInteractive: process.stdin.isTTY,
   stdout: outputOf(process.stdout),
   stderr: outputOf(process.stderr),
   interrupts() {

@@ -13,6 +13,8 @@ export interface Output {
 export interface Shell {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdin: AsyncIterable<Uint8Array>
+  /** Whether a person sits at `stdin`, who can be asked. */
+  readonly isInteractive: boolean
   /** Data, and nothing else. */
   readonly stdout: Output
   /** Everything that is not data. */

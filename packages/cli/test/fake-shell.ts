@@ -27,6 +27,7 @@ export interface FakeShellOptions {
 export class FakeShell implements Shell {
   readonly env: Record<string, string>
   readonly stdin: AsyncIterable<Uint8Array>
+  readonly isInteractive: boolean
   readonly stdout: FakeOutput
   readonly stderr: FakeOutput
   readonly interrupt = new AbortController()
@@ -34,6 +35,7 @@ export class FakeShell implements Shell {
   constructor({ env = {}, stdin = '', isTTY = false }: FakeShellOptions = {}) {
     this.env = { GRAPEVINE_DATA_DIR: '/nonexistent/grapevine', ...env }
     this.stdin = typeof stdin === 'string' ? once(stdin) : stdin
+    this.isInteractive = isTTY
     this.stdout = new FakeOutput(isTTY)
     this.stderr = new FakeOutput(isTTY)
   }

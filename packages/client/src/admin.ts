@@ -9,6 +9,7 @@ import {
   type ExchangeBody,
   type ExchangesBody,
   type InspectBody,
+  type LeaveBody,
   type MembersBody,
   type PauseBody,
   type PauseRequest,
@@ -120,6 +121,16 @@ export class Admin {
     const query = queryText({ alone: options.alone === true ? 1 : undefined })
     const path = `/v1/admin/evict/${encodeURIComponent(node)}${query}`
     return requestJson(this.#grapevine, path, { ...options, json: {}, safe: true })
+  }
+
+  /**
+   * Ends the answering node's own membership; its process ends too. `withinMs`: how long another member may take to get all that
+   * it holds; then it goes on as a member.
+   */
+  leave(options: CallOptions & { readonly withinMs?: number | undefined } = {}): Promise<LeaveBody> {
+    const { withinMs } = options
+    const query = queryText({ timeout: withinMs === undefined ? undefined : `${withinMs}ms` })
+    return requestJson(this.#grapevine, `/v1/admin/leave${query}`, { ...options, json: {} })
   }
 
   config(options: CallOptions = {}): Promise<ConfigBody> {

@@ -185,3 +185,17 @@ export interface EvictBody {
   /** What this costs, and what becomes of the node, in words. */
   readonly warning: string
 }
+
+/** `POST /v1/admin/leave`. The process that answers it ends. */
+export interface LeaveBody {
+  readonly name: string
+  readonly nodeId: string
+  /** The member that holds all that this node held. */
+  readonly coveredBy: string
+  /** Members that have noted it; the others hear of it from these. */
+  readonly told: readonly string[]
+  /** Where its data still is, on its own machine. */
+  readonly dataDir: string
+  /** What is still to be done, in words. */
+  readonly warning?: string
+}

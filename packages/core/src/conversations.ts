@@ -70,6 +70,8 @@ export interface Conversations {
       readonly joiner: MemberUpdate
       /** Replaces the member of the same name, which is evicted. */
       readonly rebuild: boolean
+      /** Who this node was before, as its directory proves: no replica any more (R15, R16), and evicted with the answer. */
+      readonly former: readonly ReplicaId[]
     }
     readonly answer: {
       readonly cluster: ClusterId

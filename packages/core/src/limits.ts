@@ -27,6 +27,8 @@ export const RUMOR_QUEUE_BYTES_MAX: number = 16 * MIB
 export const RUMORS_PER_QUESTION_MAX = 1_024
 
 export const MEMBERS_MAX = 256
+/** Ids that a node may give up, one after the other, without having become a member: somebody has to look then. */
+export const FORMER_IDS_MAX = 8
 export const PARKED_ENTRIES_MAX = 10_000
 export const PARKED_BYTES_MAX: number = 16 * MIB
 /** P9: more than clocks kept by NTP differ by, less than a user would call a wrong time. */

@@ -89,8 +89,11 @@ export interface Identity {
   readonly cluster: ClusterId
   readonly replica: ReplicaId
   readonly name: string
-  /** `joining` until one complete answer of the sponsor was adopted (frontier.md R13). */
-  readonly stage: 'joining' | 'member'
+  /**
+   * `joining` until one complete answer of the sponsor was adopted (frontier.md R13); `left` once it has ended its own
+   * membership, written along with its mark in the roster (R15).
+   */
+  readonly stage: 'joining' | 'member' | 'left'
   /** The replica that introduced this one; empty for the founder. */
   readonly sponsor: ReplicaId | ''
   /** Raised at every start, so that a restarted node is never behind what is said of it. */

@@ -1,3 +1,5 @@
+import type { Identity } from '@grapevine/core'
+
 export type FatalCode =
   /** `--found` on an empty directory, and a seed belongs to a cluster. */
   | 'cluster_exists'
@@ -7,6 +9,8 @@ export type FatalCode =
   | 'wrong_name'
   /** This replica was fenced: nobody talks to it any more. */
   | 'evicted'
+  /** It has left its cluster, as it was told to. */
+  | 'left'
   /** The data directory is an older one of this replica, which the others have seen further (frontier.md R16). */
   | 'rolled_back'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
@@ -23,4 +27,20 @@ export class FatalError extends Error {
     super(message)
     this.code = code
   }
+}
+
+export function evictedError({ name, replica }: Identity): FatalError {
+  return new FatalError(
+    'evicted',
+    `this node (${name}, ${replica}) was evicted from the cluster, and nobody talks to it any more. Start it with ` +
+      `--rebuild: its data is moved aside, and it joins anew.`,
+  )
+}
+
+export function leftError({ name, replica }: Identity): FatalError {
+  return new FatalError(
+    'left',
+    `this node (${name}, ${replica}) has left its cluster, as it was told to. It starts again only with --rebuild: its data ` +
+      `is moved aside, and it joins anew.`,
+  )
 }

@@ -1,6 +1,7 @@
 export type { QuestionHeader } from '@grapevine/core'
 export * from './fatal-error.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
+export { LeaveError, type Departure, type LeaveErrorCode } from './leave.ts'
 export * from './replica.ts'
 export * from './replica-options.ts'
 export * from './running-replica.ts'

@@ -34,10 +34,14 @@ export interface JoinContext {
   readonly seeds: readonly string[]
   readonly self: Omit<MemberUpdate, 'replica' | 'state' | 'incarnation'>
   readonly rebuild: boolean
+  /** Who this node was before; whoever lets it in evicts these. */
+  readonly former?: readonly ReplicaId[]
   readonly driftMs: number
   readonly peerTimeoutMs: number
   /** Tells how far the sponsor's clock is ahead of ours, when that is too far to join; undefined when it is not. */
   readonly sponsorIsAhead: (aheadMs: number | undefined) => void
+  /** Why nobody has let this node in so far. */
+  readonly notSponsored: (why: string) => void
   readonly isStopping: () => boolean
 }
 
@@ -109,9 +113,9 @@ export async function askForSponsor(context: JoinContext): Promise<Sponsorship |
 }
 
 async function askOne(seed: string, replica: ReplicaId, context: JoinContext): Promise<Sponsorship | undefined> {
-  const { transport, self, rebuild, clock, driftMs, log, changeMembership } = context
+  const { transport, self, rebuild, former = [], clock, driftMs, log, changeMembership } = context
   const joiner: MemberUpdate = { ...self, replica, state: 'alive', incarnation: 1 }
-  const question = { joiner, rebuild }
+  const question = { joiner, rebuild, former }
   try {
     const peer = { replica: '', address: seed }
     const sponsorship = await transport.ask(peer, 'join', question, context.peerTimeoutMs)
@@ -143,6 +147,7 @@ async function askOne(seed: string, replica: ReplicaId, context: JoinContext): P
     if (error instanceof RefusalError && error.code === 'name-taken') throw new FatalError('name_taken', error.message)
     if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
     log.info('not-sponsored', { seed, error: error.message })
+    context.notSponsored(error.message)
     return undefined
   }
 }

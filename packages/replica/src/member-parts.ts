@@ -21,7 +21,7 @@ import { ClassicRumors } from './classic-rumors.ts'
 import { ClockWatch } from './clock-watch.ts'
 import type { Committer } from './committer.ts'
 import { EagerRumors, type RumorContext } from './eager-rumors.ts'
-import { FatalError } from './fatal-error.ts'
+import { evictedError, FatalError } from './fatal-error.ts'
 import type { Intake } from './intake.ts'
 import { FailureDetector } from './membership/failure-detector.ts'
 import type { ChangeMembership } from './membership-change.ts'
@@ -74,10 +74,12 @@ export interface MemberContext {
   readonly isPaused: (what: Pausable) => boolean
   readonly report: () => ReplicaReport
   readonly suspects: SuspectLeaves
+  /** It cannot go on: a `FatalError`, or a bug. */
+  readonly fail: (error: unknown) => void
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
-  const { options, identity, run, committer, intake, changeMembership, isPaused } = context
+  const { options, identity, run, committer, intake, changeMembership, isPaused, fail } = context
   const { transport, clock, timers, random, measures, log, settings, store } = options
   const state = (): Committer['state'] => committer.state
   const self = { replica: identity.replica, address: options.self.address }
@@ -97,10 +99,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     },
     onFenced: () => {
       // The mark is stored before it has an effect, as every other.
-      changeMembership(({ roster }) => ({ roster: evict(roster, identity.replica) })).then(
-        refuseToGoOn,
-        options.onFatal,
-      )
+      changeMembership(({ roster }) => ({ roster: evict(roster, identity.replica) })).then(refuseToGoOn, fail)
     },
   })
   const detector: FailureDetector = new FailureDetector({
@@ -176,7 +175,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   const rollback = new RollbackWatch(state().promise)
 
   function refuseAsRolledBack(): never {
-    options.onFatal(rolledBackError(identity.name))
+    fail(rolledBackError(identity.name))
     throw new RefusalError('failed', 'the directory of this node was rolled back')
   }
 
@@ -185,7 +184,8 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   function refuseToGoOn(): void {
-    options.onFatal(evictedError(identity))
+    // Who has left is told its own mark by the others, and knows.
+    if (state().identity?.stage !== 'left') fail(evictedError(identity))
   }
 
   /** Best effort: a start raises it anyway, and whatever is still said of us then is refuted. */
@@ -277,14 +277,6 @@ export function assembleMember(context: MemberContext): MemberParts {
       suspects: context.suspects,
     }),
   }
-}
-
-export function evictedError({ name, replica }: Identity): FatalError {
-  return new FatalError(
-    'evicted',
-    `this node (${name}, ${replica}) was evicted from the cluster, and nobody talks to it any more. Start it with ` +
-      `--rebuild: its data is moved aside, and it joins anew.`,
-  )
 }
 
 export function wrongNameError(inDirectory: string, given: string): FatalError {

@@ -6,6 +6,7 @@ import type {
   Measures,
   MemberUpdate,
   Random,
+  ReplicaId,
   Store,
   Timers,
   Transport,
@@ -35,6 +36,8 @@ export interface ReplicaOptions {
   readonly found: boolean
   /** Replaces the member of this name, whose data is lost. */
   readonly rebuild: boolean
+  /** Who this node was before, when its directory proves it: whoever lets it in evicts these (frontier.md R13, R16). */
+  readonly former?: readonly ReplicaId[]
   /** The replica cannot go on: a `FatalError` with what to do, or a bug. */
   readonly onFatal: (error: unknown) => void
 }

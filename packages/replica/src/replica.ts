@@ -15,6 +15,7 @@ import type {
   Version,
   WriteConcern,
 } from '@grapevine/core'
+import type { Departure } from './leave.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 
@@ -52,6 +53,12 @@ export interface MemberView {
   /** How far its clock is from ours; undefined before it was asked. */
   readonly skew: Skew | undefined
   readonly isSelf: boolean
+}
+
+/** Who was a member. */
+export interface FormerMember {
+  readonly replica: string
+  readonly name: string
 }
 
 export interface MemberReport {
@@ -203,6 +210,19 @@ export interface Replica {
    * @throws {RefusalError} for itself and for a stranger.
    */
   evict(replica: string): Promise<boolean>
+
+  /**
+   * Ends this replica's own membership, once another member holds all that it holds; it takes no writes meanwhile. Afterwards
+   * it only waits to be stopped.
+   * @throws {LeaveError} when nothing has happened, and it goes on as a member.
+   */
+  leave(timeoutMs: number): Promise<Departure>
+  /** Whether this id was a member's, and was evicted. */
+  wasEvicted(replica: string): boolean
+  /** Members evicted not long ago, as far as they were known by name here. */
+  formerMembers(): readonly FormerMember[]
+  /** Members of which nothing but the id is known: by the roster they are, and nobody has told of them. */
+  unheardOf(): readonly string[]
 
   pause(what: Pausable): void
   resume(what: Pausable): void

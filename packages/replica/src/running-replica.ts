@@ -28,6 +28,7 @@ import { DiskWatch } from './disk-watch.ts'
 import { evictMember } from './evict-member.ts'
 import { sleep } from './sleep.ts'
 import { ExchangeLog } from './exchange-log.ts'
+import { evictedError, FatalError, leftError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Healer } from './heal.ts'
 import { Intake } from './intake.ts'
@@ -36,17 +37,12 @@ import {
   awaitIntroduction,
   bootstrap,
   foundCluster,
+  hello,
   type Introduction,
   type JoinContext,
 } from './join.ts'
-import {
-  assembleMember,
-  evictedError,
-  ignoreAbsence,
-  remembered,
-  wrongNameError,
-  type MemberParts,
-} from './member-parts.ts'
+import { leaveCluster, LeaveError, tellDeparture, type Departure } from './leave.ts'
+import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
@@ -54,6 +50,7 @@ import type {
   DiffPage,
   DivergenceReport,
   ExchangeReport,
+  FormerMember,
   KeyOnReplica,
   MemberView,
   Pausable,
@@ -109,6 +106,11 @@ export class RunningReplica implements Replica {
   readonly #run: RunId
   /** How far the only sponsor's clock is ahead of ours, when that is too far to join. */
   #sponsorAheadMs: number | undefined
+  /** Why nobody has let this node in so far. */
+  #notSponsored: string | undefined
+  /** It has found out that it is no replica any more (frontier.md R15, R16), and says nothing until it is stopped. */
+  #isOut = false
+  #isLeaving = false
   #searched = false
   #stopping = false
 
@@ -158,9 +160,7 @@ export class RunningReplica implements Replica {
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
   start(): void {
-    this.#live().catch((error: unknown) => {
-      if (!this.#stopping) this.#options.onFatal(error)
-    })
+    this.#live().catch(this.#fail)
   }
 
   // The face towards the server.
@@ -247,6 +247,43 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       publishToAll: () => this.#rounds.run('publish', () => member.publishToAll()),
     })
+  }
+
+  async leave(timeoutMs: number): Promise<Departure> {
+    const member = this.#memberOrRefuse()
+    if (this.#isLeaving) throw new LeaveError('not_member', 'this node is leaving already')
+    if (member.twins.twin !== undefined) throw new LeaveError('cloned', twinAdvice(member.twins.twin))
+    this.#isLeaving = true
+    try {
+      const departure = await leaveCluster(timeoutMs, {
+        ...this.#options,
+        ask: member.ask,
+        state: () => this.#committer.state,
+        learn: member.learn,
+        livePeers: () => this.livePeers(),
+        changeMembership: this.#changeMembership,
+        peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+      })
+      this.#fallSilent()
+      return departure
+    } finally {
+      this.#isLeaving = false
+    }
+  }
+
+  wasEvicted(replica: ReplicaId): boolean {
+    return standingOf(this.#committer.state.roster, replica) === 'evicted'
+  }
+
+  formerMembers(): readonly FormerMember[] {
+    return this.#member?.detector.former() ?? []
+  }
+
+  unheardOf(): readonly ReplicaId[] {
+    const { detector } = this.#memberOrRefuse()
+    return this.#committer.state
+      .members()
+      .filter((replica) => replica !== this.#identity?.replica && detector.member(replica) === undefined)
   }
 
   scrub(): ScrubReport {
@@ -342,6 +379,7 @@ export class RunningReplica implements Replica {
   }
 
   judge(header: QuestionHeader): Refusal | undefined {
+    if (this.#isOut) return 'failed'
     return judge(header, this.#identity, this.#committer.state.roster)
   }
 
@@ -365,12 +403,24 @@ export class RunningReplica implements Replica {
 
   // Its life.
 
+  readonly #fail = (error: unknown): void => {
+    // What such a replica holds is not to be given to anybody (R16), and nothing is to be taken from it (R15).
+    if (error instanceof FatalError) this.#fallSilent()
+    if (!this.#stopping) this.#options.onFatal(error)
+  }
+
+  #fallSilent(): void {
+    this.#isOut = true
+    this.#member?.rumors.stop()
+  }
+
   async #live(): Promise<void> {
     const { store, timers } = this.#options
     await this.#disk.start()
     const known = this.#identity
     const { name } = this.#options.self
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
+    if (known?.stage === 'left') throw await this.#leftBefore(known)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
@@ -390,6 +440,20 @@ export class RunningReplica implements Replica {
     this.#noticeRumors()
   }
 
+  /** Perhaps nobody could be told then, and everybody still waits for it. */
+  async #leftBefore(identity: Identity): Promise<FatalError> {
+    const { peers, roster } = this.#committer.state
+    await tellDeparture(
+      peers.filter(({ replica }) => standingOf(roster, replica) === 'member'),
+      {
+        ...this.#options,
+        state: () => this.#committer.state,
+        peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+      },
+    )
+    return leftError(identity)
+  }
+
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
   async #assemble(identity: Identity): Promise<MemberParts> {
     const raised = { ...identity, incarnation: identity.incarnation + 1 }
@@ -404,6 +468,7 @@ export class RunningReplica implements Replica {
       isPaused: this.#isPaused,
       report: () => this.#report(),
       suspects: this.#suspects,
+      fail: this.#fail,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -464,7 +529,7 @@ export class RunningReplica implements Replica {
    * follow what is held, whatever the clock says.
    */
   readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
-    if (this.#stopping) return 'draining'
+    if (this.#stopping || this.#isOut || this.#isLeaving) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
     if (this.#incompleteness() !== undefined) return 'not_ready'
     return this.#disk.isReadOnly ? 'disk_full' : undefined
@@ -485,8 +550,12 @@ export class RunningReplica implements Replica {
     if (this.#stopping) return 'stopping'
     if (identity === undefined && this.#sponsorAheadMs !== undefined)
       return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
-    if (identity === undefined) return this.#options.found ? 'founding' : 'looking for a sponsor'
+    if (identity === undefined && this.#options.found) return 'founding'
+    if (identity === undefined)
+      return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
+    if (identity.stage === 'left') return 'it has left the cluster'
     if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
+    if (this.#isLeaving) return 'leaving: it takes no more writes, until another member holds everything'
     if (identity.stage === 'joining') return 'joining'
     if (this.#committer.isReopening) return 'opening the store again after a failed write'
     return this.#searched ? undefined : 'looking for the other members'
@@ -512,11 +581,18 @@ export class RunningReplica implements Replica {
   }
 
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
+    // A joiner would lose its sponsor, and have to begin anew.
+    if (this.#isLeaving) throw new RefusalError('busy', 'this node is leaving')
     return sponsor(question, {
       state: () => this.#committer.state,
       detector: member.detector,
       changeMembership: this.#changeMembership,
       publishToAll: () => this.#rounds.run('publish', member.publishToAll),
+      hello: (address) =>
+        hello(address, {
+          transport: this.#options.transport,
+          peerTimeoutMs: this.#options.settings.peerTimeoutMs,
+        }),
     })
   }
 
@@ -557,6 +633,9 @@ export class RunningReplica implements Replica {
       peerTimeoutMs: settings.peerTimeoutMs,
       sponsorIsAhead: (aheadMs) => {
         this.#sponsorAheadMs = aheadMs
+      },
+      notSponsored: (why) => {
+        this.#notSponsored = why
       },
       isStopping: () => this.#stopping,
     }

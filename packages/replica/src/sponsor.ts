@@ -8,7 +8,7 @@ import {
   type Answer,
   type Identity,
   type KnownPeer,
-  type MemberUpdate,
+  type MemberState,
   type Question,
   type ReplicaId,
   type Roster,
@@ -23,6 +23,8 @@ export interface SponsorContext {
   readonly changeMembership: ChangeMembership
   /** Tells every live member the new roster, so that the joiner may soon write. */
   readonly publishToAll: () => void
+  /** Who lives at an address now. */
+  readonly hello: (address: string) => Promise<Answer<'hello'> | 'stranger' | undefined>
 }
 
 /**
@@ -30,17 +32,17 @@ export interface SponsorContext {
  * evicted by the same commit.
  * @throws {RefusalError}
  */
-export async function sponsor(
-  { joiner, rebuild }: Question<'join'>,
-  { state, detector, changeMembership, publishToAll }: SponsorContext,
-): Promise<Answer<'join'>> {
+export async function sponsor(question: Question<'join'>, context: SponsorContext): Promise<Answer<'join'>> {
+  const { joiner } = question
+  const { state, detector, changeMembership, publishToAll } = context
   const { identity } = state()
   if (identity?.stage !== 'member') throw new RefusalError('not-bootstrapped', 'this node is joining itself')
+  for (const replica of question.former) await refuseTwin(replica, identity, context)
   // Judged by what holds when its turn comes: two joiners of one name must not both pass.
   await changeMembership(({ roster, peers }) => {
     if (membersOf(roster).length >= MEMBERS_MAX)
       throw new RefusalError('busy', `a cluster has at most ${MEMBERS_MAX} members`)
-    const replaced = replacedMembers(joiner, rebuild, { identity, roster, peers, detector })
+    const replaced = replacedMembers(question, { identity, roster, peers, detector })
     const without = replaced.reduce(evict, roster)
     const { replica, name, address, clientUrl } = joiner
     const others = peers.filter((peer) => !replaced.includes(peer.replica) && peer.replica !== replica)
@@ -58,6 +60,37 @@ export async function sponsor(
   }
 }
 
+/**
+ * An id that a joiner has given up must not live in another process: then one of the two directories is a copy, and whoever
+ * comes first would end the other (faults.md F8). What answers at its addresses decides; the joiner itself may live there by
+ * now. Where nobody answers the failure detector is believed.
+ */
+async function refuseTwin(
+  replica: ReplicaId,
+  identity: Identity,
+  { state, detector, hello }: SponsorContext,
+): Promise<void> {
+  const { roster, peers } = state()
+  if (replica !== identity.replica && standingOf(roster, replica) !== 'member') return
+  const known = detector.member(replica)
+  const addresses = [known, ...peers.filter((peer) => peer.replica === replica)].flatMap((peer) => peer?.address ?? [])
+  const answers = await Promise.all([...new Set(addresses)].map(hello))
+  const isSilent = !answers.some((answer) => answer !== undefined && answer !== 'stranger')
+  const lives =
+    replica === identity.replica ||
+    answers.some((answer) => typeof answer === 'object' && answer.replica === replica) ||
+    (isSilent && isLive(known?.state))
+  if (lives)
+    throw new RefusalError(
+      'busy',
+      `${replica}, which this node was before, lives in another process: a copy of its data directory was started. Stop one of the two`,
+    )
+}
+
+function isLive(state: MemberState | undefined): boolean {
+  return state === 'alive' || state === 'suspect'
+}
+
 interface Present {
   readonly identity: Identity
   readonly roster: Roster
@@ -66,26 +99,24 @@ interface Present {
 }
 
 /**
- * Whose place the joiner takes: all that bear its name, of whom one at most is more than a name by now. Names are no part of
- * the roster, so whoever is known from disk or from the failure detector counts: a forgotten one would stay a member for
- * ever.
+ * Whose place the joiner takes: who it was before, and all that bear its name, of whom one at most is more than a name by now.
+ * Names are no part of the roster, so whoever is known from disk or from the failure detector counts: a forgotten one would
+ * stay a member for ever.
  */
 function replacedMembers(
-  { name, replica }: MemberUpdate,
-  rebuild: boolean,
+  { joiner: { name, replica }, rebuild, former }: Question<'join'>,
   { identity, roster, peers, detector }: Present,
 ): readonly ReplicaId[] {
   if (identity.name === name)
     throw new RefusalError('name-taken', `the name ${name} is that of the node that was asked`)
+  const isMember = (id: ReplicaId): boolean => id !== replica && standingOf(roster, id) === 'member'
+  const givenUp = former.filter(isMember)
   const namesakes = [...peers, ...detector.updates()].filter((member) => member.name === name)
   // It may ask again because the answer to its first question was lost; it has got nothing yet.
   const bearers = [...new Set(namesakes.map((member) => member.replica))].filter(
-    (id) => id !== replica && standingOf(roster, id) === 'member',
+    (id) => isMember(id) && !former.includes(id),
   )
-  const live = bearers
-    .map((id) => detector.member(id)?.state)
-    .filter((state) => state === 'alive' || state === 'suspect')
-  if (live.length > 0)
+  if (bearers.some((id) => isLive(detector.member(id)?.state)))
     throw new RefusalError('name-taken', `a live node is called ${name}: give this one another --name`)
   if (bearers.length > 0 && !rebuild)
     throw new RefusalError(
@@ -93,5 +124,5 @@ function replacedMembers(
       `${name} is a member whose data directory this is not. If its data is lost, start it with --rebuild: it joins ` +
         `anew and fetches everything from the others. If the directory is elsewhere, point --data-dir to it.`,
     )
-  return bearers
+  return [...givenUp, ...bearers]
 }

@@ -38,6 +38,26 @@ describe('a copied data directory', () => {
     await cluster.put('n1', 'k', 'w')
   })
 
+  it('cannot take the place of a node that lives, also when that was not heard of for a while', async () => {
+    const cluster = await withCopy()
+    await cluster.start('n3')
+    await cluster.until(() => cluster.node('n3').status().ready)
+    const former = cluster.idOf('n3')
+    await cluster.wipe('copy')
+    await cluster.start('copy', { as: 'n3', former: [former] })
+    await cluster.until(
+      () => cluster.node('copy').status().reason?.includes('lives in another process') === true,
+      30_000,
+    )
+    await cluster.time.advance(30_000)
+    expect(cluster.node('n3').status()).toMatchObject({ ready: true, identity: { replica: former } })
+
+    // Once the other one is gone, it does.
+    cluster.crash('n3')
+    await cluster.until(() => cluster.node('copy').status().ready, 60_000)
+    expect(cluster.get('copy', 'k')).toBe('v')
+  })
+
   it('holds the frontier until only one of the two is left', async () => {
     const cluster = await withCopy()
     await cluster.start('n3')

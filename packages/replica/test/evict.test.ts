@@ -26,6 +26,25 @@ describe('a member that is silent for long', () => {
     await cluster.time.advance(60_000)
     for (const name of ['n1', 'n2']) expect(await cluster.contents(name)).toEqual(new Map())
     expect(cluster.isConverged('n1', 'n2')).toBe(true)
+
+    // What the server does then: an empty disk, and the former id as its proof.
+    await cluster.wipe('n3')
+    await cluster.start('n3', { former: [silent] })
+    await cluster.until(() => cluster.node('n3').status().ready, 60_000)
+    await cluster.time.advance(60_000)
+    for (const name of ['n1', 'n2', 'n3']) expect(await cluster.contents(name)).toEqual(new Map())
+    expect(cluster.isConverged('n1', 'n2', 'n3')).toBe(true)
+  })
+
+  it('says nothing more once it knows, and takes no writes', async () => {
+    const cluster = await SmallCluster.of(3)
+    const evicted = cluster.idOf('n3')
+    await cluster.finish(cluster.node('n1').evict(evicted))
+    await cluster.until(() => cluster.fatal('n3').length > 0, 60_000)
+    await expect(cluster.put('n3', 'k', 'v')).rejects.toMatchObject({ code: 'draining', outcome: 'not-applied' })
+    const { cluster: of } = cluster.node('n1').status().identity
+    const header = { cluster: of, from: cluster.idOf('n2'), to: evicted, name: 'missed-entries' } as const
+    expect(cluster.node('n3').judge(header)).toBe('failed')
   })
 
   it('is evicted once; itself and strangers a node does not evict', async () => {

@@ -60,6 +60,8 @@ export class SmallCluster {
   readonly skewMs = new Map<string, number>()
   /** Links that carry nothing, as `from>to`; `*` stands for all. */
   readonly cut = new Set<string>()
+  /** Told when an answer has arrived. */
+  onAnswered: (from: string, to: string, name: QuestionName) => void = () => {}
   readonly #machines = new Map<string, Machine>()
   readonly #random: Random
   readonly #settings: Partial<ReplicaSettings>
@@ -110,7 +112,7 @@ export class SmallCluster {
     {
       as = name,
       ...options
-    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
+    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
@@ -257,6 +259,7 @@ export class SmallCluster {
         if (refusal !== undefined) throw new RefusalError(refusal, `${to} refuses ${name}: ${refusal}`)
         const answer = await answerer.replica.answer(full, name, received.body())
         await this.#travel(asker, answerer)
+        this.onAnswered(from, to, name)
         return codec.decodeAnswer(codec.encodeAnswer(header, name, answer), name, () => {})
       },
     }

@@ -33,9 +33,12 @@ function memberCalled(name: string, replica: string, state: MemberState): Member
 async function rosterAfterJoin(
   known: { onDisk: readonly KnownPeer[]; heardOf: readonly MemberUpdate[] },
   rebuild: boolean,
+  former: readonly string[] = [],
+  livesThere?: string,
 ): Promise<Roster> {
   let roster: Roster = { known: [SELF, OLD, OLDER], evicted: [] }
-  const state = () => ({ identity, roster, clock: { now: { wallMs: 1, counter: 0 } } }) as unknown as ReplicaState
+  const state = () =>
+    ({ identity, roster, peers: known.onDisk, clock: { now: { wallMs: 1, counter: 0 } } }) as unknown as ReplicaState
   const detector = {
     updates: () => known.heardOf,
     member: (replica: string) => known.heardOf.find((member) => member.replica === replica),
@@ -43,11 +46,15 @@ async function rosterAfterJoin(
     learn: () => {},
   } as unknown as FailureDetector
   await sponsor(
-    { joiner: memberCalled('n2', NEW, 'alive'), rebuild },
+    { joiner: memberCalled('n2', NEW, 'alive'), rebuild, former },
     {
       state,
       detector,
       publishToAll: () => {},
+      hello: () =>
+        Promise.resolve(
+          livesThere === undefined ? undefined : { cluster: '', replica: livesThere, name: 'n2', member: false },
+        ),
       changeMembership: (change) => {
         roster =
           change({ identity, roster, peers: known.onDisk, frontier: HLC_ZERO, folded: new Set() }).roster ?? roster
@@ -77,5 +84,34 @@ describe("a joiner that bears a member's name", () => {
   it('may ask again when the answer to its first question was lost', async () => {
     const { evicted } = await rosterAfterJoin({ onDisk: [memberCalled('n2', NEW, 'alive')], heardOf: [] }, false)
     expect(evicted).toEqual([])
+  })
+})
+
+describe('a joiner that was a member before', () => {
+  const was = (state: MemberState) => ({ onDisk: [], heardOf: [memberCalled('n2', OLD, state)] })
+
+  it('is let in without --rebuild, and its former id is evicted, whatever name that bears', async () => {
+    expect((await rosterAfterJoin(was('left'), false, [OLD])).evicted).toEqual([OLD])
+    expect((await rosterAfterJoin({ onDisk: [], heardOf: [] }, false, [OLD])).evicted).toEqual([OLD])
+    // Its next attempt, when the sponsor of the first was lost, names both.
+    expect((await rosterAfterJoin(was('dead'), false, [OLD, OLDER])).evicted.toSorted()).toEqual([OLD, OLDER])
+  })
+
+  it('waits while that id lives in another process, wherever it was seen last', async () => {
+    await expect(rosterAfterJoin(was('alive'), false, [OLD])).rejects.toMatchObject({ code: 'busy' })
+    await expect(rosterAfterJoin(was('left'), true, [OLD], OLD)).rejects.toMatchObject({ code: 'busy' })
+    const onDisk = [memberCalled('n2', OLD, 'alive')]
+    await expect(rosterAfterJoin({ onDisk, heardOf: [] }, false, [OLD], OLD)).rejects.toMatchObject({ code: 'busy' })
+    await expect(rosterAfterJoin(was('dead'), false, [SELF])).rejects.toMatchObject({ code: 'busy' })
+  })
+
+  it('need not wait for the failure detector once it is itself at the address of that id', async () => {
+    expect((await rosterAfterJoin(was('alive'), false, [OLD], '')).evicted).toEqual([OLD])
+    expect((await rosterAfterJoin(was('suspect'), false, [OLD], NEW)).evicted).toEqual([OLD])
+  })
+
+  it('is refused when another one has taken its name meanwhile', async () => {
+    const heardOf = [memberCalled('n2', OLDER, 'dead')]
+    await expect(rosterAfterJoin({ onDisk: [], heardOf }, false, [OLD])).rejects.toMatchObject({ code: 'name-taken' })
   })
 })

@@ -34,6 +34,8 @@ export interface ServerOptions {
   readonly metrics: ServerMetrics
   /** Whether the process is on its way out. */
   readonly draining?: () => boolean
+  /** Told once the node has left its cluster. */
+  readonly left?: () => void
   readonly limits?: Partial<HttpLimits>
 }
 
@@ -65,6 +67,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   const context: ServerContext = {
     ...options,
     draining: options.draining ?? (() => false),
+    left: options.left ?? (() => {}),
     guard: new Guard(loaded.config.cors),
     forwarder: new Forwarder(replica, loaded.config, bodyMax),
     streams,

@@ -21,5 +21,7 @@ export interface ServerContext {
   readonly forwarder: Forwarder
   /** Whether the process is on its way out. */
   readonly draining: () => boolean
+  /** The node has left its cluster: the process ends once that is answered. */
+  readonly left: () => void
   readonly streams: OpenStreams
 }

@@ -67,7 +67,7 @@ export async function runServer(
 
   const stop = new StopRequest(options.signal)
   try {
-    await serve(loaded, log, stop, options.open ?? openNode)
+    await serveOn(loaded, log, stop, options.open ?? openNode)
     return EXIT_GOOD
   } catch (error) {
     if (stop.signal.aborted && isAbort(error)) return EXIT_GOOD
@@ -83,17 +83,41 @@ export async function runServer(
   }
 }
 
-async function serve(
+/** One replica after the other: whoever finds that it is none any more begins anew, empty (frontier.md R13). */
+async function serveOn(
   loaded: Loaded<ServerConfig>,
   log: ServerLog,
   stop: StopRequest,
   open: NonNullable<RunOptions['open']>,
 ): Promise<void> {
+  // What is set aside once on request is not what comes after it.
+  for (let { config } = loaded; ; config = { ...config, rebuild: false }) {
+    const ended = await serve({ ...loaded, config }, log, stop, open)
+    if (ended === undefined) return
+    if (stop.signal.aborted || !(await ended.node.beginsAnewAfter(ended.error))) throw ended.error
+  }
+}
+
+/** Resolves with what ended the node, once it is closed; with nothing when it was told to stop. */
+async function serve(
+  loaded: Loaded<ServerConfig>,
+  log: ServerLog,
+  stop: StopRequest,
+  open: NonNullable<RunOptions['open']>,
+): Promise<{ readonly node: OpenNode; readonly error: unknown } | undefined> {
   const { config } = loaded
   const ports = { clock: systemClock, timers: systemTimers, random: systemRandom, hash: systemHash, log }
   const metrics = new ServerMetrics(systemClock)
   const node = await open(config, { ...ports, measures: metrics.measures })
-  const app = buildServer({ ...ports, replica: node.replica, loaded, metrics, draining: () => stop.signal.aborted })
+  const departure = Promise.withResolvers<void>()
+  const app = buildServer({
+    ...ports,
+    replica: node.replica,
+    loaded,
+    metrics,
+    draining: () => stop.signal.aborted,
+    left: () => departure.resolve(),
+  })
   try {
     const { host, port } = parseHostPort(config.listen) ?? { host: '127.0.0.1', port: 0 }
     const url = await app.listen({ host, port })
@@ -106,19 +130,24 @@ async function serve(
       nodeId: identity.replica,
       dataDir: config.dataDir,
     })
-    await Promise.race([stop.requested, node.failed])
+    const failure = await Promise.race([
+      stop.requested,
+      departure.promise,
+      node.failed.catch((error: unknown) => ({ error })),
+    ])
+    if (failure !== undefined) return { node, ...failure }
     log.info('draining', { timeoutMs: config.drainTimeout })
+  } finally {
     // Requests that are still under way after that are cut off; their clients count them as unknown.
     const cutOff = setTimeout(() => app.server.closeAllConnections(), config.drainTimeout)
     await app.close()
     clearTimeout(cutOff)
-  } finally {
-    await app.close()
     await node.replica.stop()
     await node.close()
     metrics.close()
   }
   log.info('stopped')
+  return undefined
 }
 
 /** SIGTERM, SIGINT or the caller. A second one ends the process at once. */

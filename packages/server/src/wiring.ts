@@ -1,7 +1,15 @@
-import { type Clock, type Hash, type Log, type Measures, type Random, type Timers } from '@grapevine/core'
-import { DEFAULT_SETTINGS, FatalError, RunningReplica, type Replica, type ReplicaSettings } from '@grapevine/replica'
-import { openStore, ScrubProgressFile, setAside } from '@grapevine/storage'
+import { standingOf, type Clock, type Hash, type Log, type Measures, type Random, type Timers } from '@grapevine/core'
+import {
+  DEFAULT_SETTINGS,
+  evictedError,
+  FatalError,
+  RunningReplica,
+  type Replica,
+  type ReplicaSettings,
+} from '@grapevine/replica'
+import { forgetFormer, formerOf, openStore, ScrubProgressFile, type LevelStore } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
+import { addressesToAsk, beginAnew, rebuild } from './begin-anew.ts'
 import { diskSpaceOf } from './system-ports.ts'
 import { parseHostPort } from './config/option-types.ts'
 import type { ServerConfig } from './config/options.ts'
@@ -23,6 +31,11 @@ export interface OpenNode {
   readonly failed: Promise<never>
   /** The peer port and whatever else is open, after `replica.stop()`. */
   close(): Promise<void>
+  /**
+   * After it failed and was closed: whether it may be opened again as an empty one, because only its data is no replica's any
+   * more. That has then been set aside.
+   */
+  beginsAnewAfter(error: unknown): Promise<boolean>
 }
 
 /** LevelDB's block cache: what is read again and again is mostly small. */
@@ -39,16 +52,10 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
       'not_implemented',
       '--restore is not built yet. Start without it, and import the data as writes.',
     )
-  if (config.rebuild) {
-    const aside = await setAside(config.dataDir, new Date(ports.clock.wallMs()).toISOString().replaceAll(':', '-'))
-    if (aside !== undefined) log.warn('data-set-aside', { aside })
-  }
-  const store = await openStore({
-    directory: config.dataDir,
-    hash,
-    writeBufferBytes: config.writeBufferSize,
-    cacheBytes: CACHE_BYTES,
-  })
+  const anew = { dataDir: config.dataDir, clock: ports.clock, log }
+  if (config.rebuild) await rebuild(anew)
+  const store = await openMember(config, ports)
+  const former = await formerOf(config.dataDir)
   log.info('store-opened', {
     replayedBatches: store.state.replayedBatches,
     merkleRebuilds: store.state.rebuilds,
@@ -73,12 +80,23 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
       zone: config.zone,
       version: SOFTWARE_VERSION,
     },
-    seeds: config.seed,
-    found: config.found,
+    seeds: addressesToAsk(config.seed, former),
+    // Whoever was a member comes back to the cluster that it was in, also with the flags that it was first started with.
+    found: config.found && (former === undefined || config.rebuild),
     rebuild: config.rebuild,
+    former: former?.replicas ?? [],
     onFatal: fail,
   })
   try {
+    // It says so once more to those who may not have heard it, serves nobody, and ends.
+    if (store.state.identity?.stage === 'left') {
+      replica.start()
+      try {
+        await failed
+      } finally {
+        await replica.stop()
+      }
+    }
     const { host, port } = parseHostPort(config.peerListen) ?? { host: '127.0.0.1', port: 0 }
     const server = await openPeerServer({
       host,
@@ -98,12 +116,35 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
         await server.close()
         await transport.close()
       },
+      beginsAnewAfter: (error) => beginAnew(error, store.state, anew),
     }
   } catch (error) {
     await transport.close()
     await store.close()
     throw error
   }
+}
+
+/**
+ * Opens the store. One that knows of its own eviction is not shown to anybody for a moment: it is set aside at once, and an
+ * empty one opened (frontier.md R15).
+ */
+async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts): Promise<LevelStore> {
+  const { dataDir } = config
+  // Also finishes a move that was cut off, which the store would take for lost data.
+  await formerOf(dataDir)
+  const options = { directory: dataDir, hash, writeBufferBytes: config.writeBufferSize, cacheBytes: CACHE_BYTES }
+  const store = await openStore(options)
+  const { identity, roster } = store.state
+  if (identity === undefined || identity.stage === 'left') return store
+  if (standingOf(roster, identity.replica) === 'evicted') {
+    await store.close()
+    await beginAnew(evictedError(identity), store.state, { dataDir, clock, log })
+    return openStore(options)
+  }
+  // Until it is a member again, a node that is cut off once more must still prove who it was.
+  if (identity.stage === 'member') await forgetFormer(dataDir)
+  return store
 }
 
 function settingsOf(config: ServerConfig): ReplicaSettings {

@@ -1,6 +1,7 @@
 import { addressOf, WriteError } from '@grapevine/core'
 import { UnreachableError } from '@grapevine/core'
 import type { DiffBody, DivergenceBody, InspectBody } from '@grapevine/contract'
+import { LeaveError } from '@grapevine/replica'
 import { describe, expect, it } from 'vitest'
 import { memberView, NODE_ID, OTHER_ID, outlineOf } from './fake-replica.ts'
 import { testServer } from './serve.ts'
@@ -239,7 +240,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/proof/b/k'],
     ['GET', '/v1/admin/divergence/stream'],
     ['POST', '/v1/admin/restore'],
-    ['POST', '/v1/admin/leave'],
     ['GET', '/v1/admin/events'],
     ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
@@ -277,8 +277,77 @@ describe('an eviction', () => {
     expect((await evict(app, 'n9')).statusCode).toBe(404)
     expect((await evict(app, 'n2')).statusCode).toBe(400)
     expect(replica.evicted).toEqual([])
+    expect((await evict(app, 'n1')).json().detail).toContain('grapevine leave')
     expect((await evict(app, 'n2?alone=1')).statusCode).toBe(200)
     expect(replica.evicted).toEqual([OTHER_ID])
+  })
+
+  it('is the same when it is asked for twice, by the name or the id that the node had', async () => {
+    const { app, replica } = testServer()
+    const id = '00000000000000c3'
+    replica.memberViews.push(memberView('n3', id, { state: 'dead' }))
+    expect((await evict(app, id)).json()).toMatchObject({ name: 'n3', changed: true })
+    replica.memberViews.pop()
+    replica.former.push({ name: 'n3', replica: id })
+    for (const node of ['n3', id]) {
+      const again = await evict(app, node)
+      expect([again.statusCode, again.json()]).toMatchObject([200, { name: 'n3', nodeId: id, changed: false }])
+    }
+    // After a restart only the id is left of it.
+    replica.former.pop()
+    expect((await evict(app, id)).json()).toMatchObject({ name: id, changed: false })
+    expect((await evict(app, 'n3')).statusCode).toBe(404)
+    // Whoever bears the name by then is meant before those who did.
+    replica.former.push({ name: 'n3', replica: id })
+    replica.memberViews.push(memberView('n3', '00000000000000d4', { state: 'dead' }))
+    expect((await evict(app, 'n3')).json()).toMatchObject({ nodeId: '00000000000000d4', changed: true })
+  })
+
+  it('takes the id of a member that nobody has ever heard of, and names such', async () => {
+    const { app, replica } = testServer()
+    replica.unknown = ['00000000000000e5']
+    expect((await evict(app, 'n9')).json()).toMatchObject({
+      code: 'not_found',
+      detail: expect.stringContaining('00000000000000e5'),
+    })
+    replica.memberViews.push(memberView('n3', '00000000000000c3', { state: 'dead' }))
+    expect((await evict(app, '00000000000000e5')).json()).toMatchObject({ changed: true })
+    expect(replica.evicted).toEqual(['00000000000000e5'])
+  })
+})
+
+describe('leaving', () => {
+  const leave = (app: ReturnType<typeof testServer>['app'], query = '') =>
+    app.inject({ method: 'POST', url: `/v1/admin/leave${query}` })
+
+  it('says who holds everything now, and only then is over', async () => {
+    const { app, state } = testServer()
+    const answer = await leave(app, '?timeout=2s')
+    expect([answer.statusCode, answer.json()]).toMatchObject([200, { name: 'n1', coveredBy: 'n2', told: ['n2'] }])
+    expect(answer.json().warning).toBeUndefined()
+    expect(state.left).toBe(1)
+  })
+
+  it('says what is left to do when nobody could be told', async () => {
+    const { app, replica } = testServer()
+    replica.told = []
+    expect((await leave(app)).json()).toMatchObject({ told: [], warning: expect.stringContaining('once more') })
+  })
+
+  it.each([
+    ['last_member', 409, 'conflict'],
+    ['nobody_reachable', 503, 'quorum_not_met'],
+    ['not_covered', 504, 'timeout'],
+    ['not_member', 503, 'not_ready'],
+    ['cloned', 503, 'cloned'],
+  ] as const)('is refused, and nothing has happened: %s', async (reason, status, code) => {
+    const { app, replica, state } = testServer()
+    replica.leaving = new LeaveError(reason, 'because')
+    const answer = await leave(app)
+    expect(answer.statusCode).toBe(status)
+    expect(answer.json()).toMatchObject({ code, outcome: 'not-applied', detail: expect.stringContaining('because') })
+    expect(state.left).toBe(0)
+    expect((await leave(app, '?timeout=2h')).statusCode).toBe(400)
   })
 })
 

@@ -16,10 +16,13 @@ import {
   type StoreView,
 } from '@grapevine/core'
 import type {
+  Departure,
   DiffPage,
   DivergenceReport,
   ExchangeReport,
+  FormerMember,
   KeyOnReplica,
+  LeaveError,
   MemberView,
   Pausable,
   Replica,
@@ -293,8 +296,31 @@ export class FakeReplica implements Replica {
   }
 
   evicted: string[] = []
+  former: FormerMember[] = []
+  unknown: string[] = []
+  /** What leaving comes to, when it is no departure. */
+  leaving: LeaveError | undefined
+  told: string[] = [OTHER_ID]
+
+  leave(): Promise<Departure> {
+    if (this.leaving !== undefined) return Promise.reject(this.leaving)
+    return Promise.resolve({ coveredBy: OTHER_ID, told: this.told })
+  }
+
+  wasEvicted(replica: string): boolean {
+    return this.evicted.includes(replica)
+  }
+
+  formerMembers(): readonly FormerMember[] {
+    return this.former
+  }
+
+  unheardOf(): readonly string[] {
+    return this.unknown
+  }
 
   evict(replica: string): Promise<boolean> {
+    if (this.evicted.includes(replica)) return Promise.resolve(false)
     this.evicted.push(replica)
     return Promise.resolve(true)
   }

@@ -20,6 +20,7 @@ function node(replica = new FakeReplica()): OpenNode & { replica: FakeReplica; c
     replica,
     failed: new Promise<never>(() => {}),
     closed: false,
+    beginsAnewAfter: () => Promise.resolve(false),
     close: () => {
       opened.closed = true
       return Promise.resolve()

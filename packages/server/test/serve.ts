@@ -19,7 +19,7 @@ export interface TestServer {
   readonly metrics: ServerMetrics
   /** Lines of the log, parsed. */
   readonly logged: Record<string, unknown>[]
-  readonly state: { draining: boolean }
+  readonly state: { draining: boolean; left: number }
 }
 
 export interface TestServerOptions {
@@ -40,7 +40,7 @@ export function testServer({ argv = [], limits, replica = new FakeReplica() }: T
       done()
     },
   })
-  const state = { draining: false }
+  const state = { draining: false, left: 0 }
   const app = buildServer({
     replica,
     loaded,
@@ -50,6 +50,7 @@ export function testServer({ argv = [], limits, replica = new FakeReplica() }: T
     log: openLog('info', 'n1', sink),
     metrics,
     draining: () => state.draining,
+    left: () => state.left++,
     ...(limits === undefined ? {} : { limits }),
   })
   onTestFinished(async () => {

@@ -32,7 +32,7 @@ export class DurableFile implements TextFile {
 }
 
 /** A rename survives a power cut only when the directory is on disk too. */
-async function syncDirectory(directory: string): Promise<void> {
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r')
   try {
     await handle.sync()

@@ -1,6 +1,6 @@
 import { StoreError, type Hash } from '@grapevine/core'
 import { ClassicLevel } from 'classic-level'
-import { access, constants, mkdir, readdir, rename } from 'node:fs/promises'
+import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DurableFile } from './durable-file.ts'
 import type { Database, LevelStore } from './level-store.ts'
@@ -35,21 +35,6 @@ export async function openStore(options: OpenStoreOptions): Promise<LevelStore> 
     },
     hash,
   )
-}
-
-/** Moves a data directory's content aside, for `--rebuild`. Returns where it went, or undefined if it was empty. */
-export async function setAside(directory: string, stamp: string): Promise<string | undefined> {
-  await makeUsable(directory)
-  const content = (await readdir(directory)).filter(isOurs)
-  if (content.length === 0) return undefined
-  const aside = join(directory, `aside-${stamp}`)
-  await mkdir(aside)
-  for (const name of content) await rename(join(directory, name), join(aside, name))
-  return aside
-}
-
-function isOurs(name: string): boolean {
-  return name === 'db' || name.startsWith('identity.json') || name.startsWith('scrub.json')
 }
 
 async function openClassicLevel(options: OpenStoreOptions, location: string, isNew: boolean): Promise<Database> {

@@ -1,12 +1,14 @@
 import { StoreError, type Identity } from '@grapevine/core'
 import { MemoryLevel } from 'memory-level'
-import { mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { LevelStore, openStore, setAside, type Database } from '../src/index.ts'
+import { asidesIn, forgetFormer, formerOf, LevelStore, openStore, setAside, type Database } from '../src/index.ts'
 import { batchOf, entryOf, sha256 } from './entries.ts'
 import { collect, testStore } from './store-suite.ts'
+
+const FORMER = { replicas: ['c'.repeat(16)], addresses: ['h:7701'] }
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -261,8 +263,51 @@ describe('the data directory', () => {
 
   it('can be set aside as a whole, and then begins anew', async () => {
     const directory = await withData()
-    const aside = await setAside(directory, 'then')
+    const aside = await setAside(directory, { ...FORMER, stamp: 'then' })
     expect(await readdir(aside ?? '')).toEqual(expect.arrayContaining(['db', 'identity.json']))
     expect((await openOnDisk(directory)).state.identity).toBeUndefined()
+    expect(await formerOf(directory)).toMatchObject(FORMER)
+    expect(await asidesIn(directory)).toEqual([aside])
+    await forgetFormer(directory)
+    expect(await formerOf(directory)).toBeUndefined()
+  })
+
+  it.each(['nothing was moved yet', 'half of it was moved'])(
+    'is set aside to the end after a crash when %s',
+    async (when) => {
+      const directory = await withData()
+      const note = { format: 1, ...FORMER, moving: 'aside-then', discards: false }
+      await writeFile(join(directory, 'former.json'), JSON.stringify(note))
+      const aside = join(directory, 'aside-then')
+      if (when.startsWith('half')) {
+        await mkdir(aside)
+        await rename(join(directory, 'db'), join(aside, 'db'))
+      }
+      expect(await formerOf(directory)).toMatchObject(FORMER)
+      expect((await readdir(aside)).toSorted()).toEqual(['db', 'identity.json'])
+      expect((await openOnDisk(directory)).state.identity).toBeUndefined()
+      // What came after the move is not moved by a later look.
+      expect(await formerOf(directory)).toMatchObject(FORMER)
+      expect(await readdir(directory)).toContain('db')
+    },
+  )
+
+  it('is set aside without a trace when it is to be discarded, and not while a process has it', async () => {
+    const directory = await withData()
+    const store = await openOnDisk(directory)
+    const discards = { ...FORMER, stamp: 'then', discards: true }
+    await expect(setAside(directory, discards)).rejects.toMatchObject({ code: 'locked' })
+    await store.close()
+    expect(await setAside(directory, discards)).toBeUndefined()
+    expect(await readdir(directory)).toEqual(['former.json'])
+    expect(await formerOf(directory)).toMatchObject(FORMER)
+  })
+
+  it('leads nowhere but into itself', async () => {
+    const directory = await withData()
+    const note = { format: 1, ...FORMER, moving: 'aside-/../..', discards: true }
+    await writeFile(join(directory, 'former.json'), JSON.stringify(note))
+    await expect(formerOf(directory)).rejects.toMatchObject({ code: 'wrong_directory' })
+    expect(await readdir(directory)).toContain('db')
   })
 })

@@ -1,5 +1,6 @@
 import {
   ENTRIES_PER_QUESTION_MAX,
+  FORMER_IDS_MAX,
   isAddress,
   LEAVES,
   LEAVES_PER_PARTITION,
@@ -163,7 +164,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       answer: fields<Answer<'hello'>>({ cluster: clusterIdOrNone, replica: idOrNone, name: text(255), member: flag }),
     },
     join: {
-      question: fields<Question<'join'>>({ joiner: member, rebuild: flag }),
+      question: fields<Question<'join'>>({ joiner: member, rebuild: flag, former: list(id, FORMER_IDS_MAX) }),
       answer: fields<Answer<'join'>>({ cluster: clusterId, sponsor: id, roster, clock: hlc, members }),
     },
     publish: {

@@ -117,7 +117,7 @@ export const anyMessages: AnyMessages = {
     }),
   },
   join: {
-    question: fc.record({ joiner: anyMember, rebuild: fc.boolean() }),
+    question: fc.record({ joiner: anyMember, rebuild: fc.boolean(), former: fc.array(anyId, { maxLength: 8 }) }),
     answer: fc.record({ cluster: anyClusterId, sponsor: anyId, roster: anyRoster, clock: anyHlc, members: anyMembers }),
   },
   publish: {

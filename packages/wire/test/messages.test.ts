@@ -66,7 +66,7 @@ describe('a message whose fields are wrong', () => {
   ]
 
   it.each<[string, QuestionName, unknown]>([
-    ['too few fields', 'join', [member]],
+    ['too few fields', 'join', [member, true]],
     ['too many fields', 'probe', [[], 1]],
     ['an entry that fails its checksum (F17)', 'rumors', [[envelope, flipped], 0]],
     ['an entry that is text', 'rumors', [['entry'], 0]],
@@ -82,7 +82,7 @@ describe('a message whose fields are wrong', () => {
     ['a name of bytes', 'probe', [[member.with(1, short)]]],
     ['an id that is too short', 'probe', [[member.with(0, new Uint8Array(7))]]],
     ['an id that is empty', 'probe', [[member.with(0, new Uint8Array(0))]]],
-    ['a flag that is a number', 'join', [member, 1]],
+    ['a flag that is a number', 'join', [member, 1, []]],
     ['more members than there may be', 'probe', [Array.from({ length: MEMBERS_MAX + 1 }, () => member)]],
     [
       'more entries than there may be',
@@ -149,7 +149,7 @@ describe('a message whose fields are wrong', () => {
 
   it('leaves a neighbour alone that differs by nothing but that', () => {
     const rows: [QuestionName, unknown][] = [
-      ['join', [member, true]],
+      ['join', [member, true, []]],
       ['rumors', [[envelope, envelope], 64]],
       ['probe', [[member.with(7, 2 ** 53 - 1)]]],
       ['report', [[PARTITIONS - 1], ZERO]],

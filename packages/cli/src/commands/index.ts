@@ -10,6 +10,7 @@ import { exportCommand } from './export.ts'
 import { get } from './get.ts'
 import { importCommand } from './import.ts'
 import { inspect } from './inspect.ts'
+import { leave } from './leave.ts'
 import { list } from './list.ts'
 import { members } from './members.ts'
 import { put } from './put.ts'
@@ -40,6 +41,7 @@ export const COMMANDS: readonly Command[] = [
   repair,
   scrub,
   tombstones,
+  leave,
   evict,
   config,
   simulate,

@@ -9,7 +9,6 @@ export const UNBUILT: readonly Command[] = [
   unbuilt('gossip', 'Look into the gossip', 'gossip rumors | tail | aggregates', 'grapevine members'),
   unbuilt('explain', 'Why a key has the value it has', 'explain BUCKET KEY', 'grapevine inspect BUCKET KEY'),
   unbuilt('verify', 'Check the proof for a key', 'verify BUCKET KEY', 'grapevine inspect BUCKET KEY'),
-  unbuilt('leave', "End a node's membership", 'leave', 'grapevine members'),
   unbuilt(
     'snapshot',
     'Save and restore a moment',

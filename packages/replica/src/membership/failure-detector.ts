@@ -49,6 +49,8 @@ const PUSH_PULL_INTERVAL_MS = 30_000
 const PUSH_PULL_TIMEOUT_MS = 5_000
 /** Probe intervals between two attempts to reach somebody who is dead or left: that is how a partition heals. */
 const GONE_CONTACT_INTERVALS = 30
+/** Evicted members whose names are remembered, so that whoever asks to evict one once more hears that it is. */
+const FORMER_MEMBERS_MAX = 64
 /** How long a departure waits for the others to hear of it. */
 const LEAVE_TIMEOUT_MS = 500
 
@@ -86,6 +88,7 @@ export class FailureDetector {
   readonly #order: ProbeOrder
   readonly #sleep: SleepDetector
   readonly #probeContext: ProbeContext
+  readonly #former = new Map<ReplicaId, string>()
   /** Probes under way: one a member. */
   readonly #probing = new Set<ReplicaId>()
   /** To be probed at the next tick, out of turn. */
@@ -173,11 +176,19 @@ export class FailureDetector {
   }
 
   rosterChanged(): void {
-    for (const replica of this.#opinions.rosterChanged()) {
+    for (const { replica, name } of this.#opinions.rosterChanged()) {
+      this.#former.set(replica, name)
+      const [oldest] = this.#former.keys()
+      if (this.#former.size > FORMER_MEMBERS_MAX && oldest !== undefined) this.#former.delete(oldest)
       this.#contacts.forget(replica)
       this.#probeSoon.delete(replica)
       this.#probedSoonMs.delete(replica)
     }
+  }
+
+  /** Who was evicted since the start, by name: the roster keeps ids alone. */
+  former(): readonly { readonly replica: ReplicaId; readonly name: string }[] {
+    return [...this.#former].map(([replica, name]) => ({ replica, name })).toReversed()
   }
 
   /** An authenticated peer spoke to us about whatever. Whom we doubt is probed next, and so hears that we do. */

@@ -107,17 +107,14 @@ export class Opinions {
   }
 
   /** The roster changed: strangers that became members are welcomed, evicted members forgotten and returned. */
-  rosterChanged(): readonly ReplicaId[] {
+  rosterChanged(): readonly MemberUpdate[] {
     const { isMember } = this.#context
     const welcome = [...this.#strangers.values()].filter(({ replica }) => isMember(replica))
     for (const { replica } of welcome) this.#strangers.delete(replica)
     this.hear(this.list.self.replica, welcome)
 
-    const evicted = this.list
-      .all()
-      .map(({ replica }) => replica)
-      .filter((replica) => replica !== this.list.self.replica && !isMember(replica))
-    for (const replica of evicted) {
+    const evicted = this.list.all().filter(({ replica }) => replica !== this.list.self.replica && !isMember(replica))
+    for (const { replica } of evicted) {
       this.list.forget(replica)
       this.#news.drop(replica)
       this.#suspicions.delete(replica)

@@ -33,6 +33,7 @@ import { jsonFields, notImplemented, route, routeGet, sendJson, unbuilt } from '
 import { takeNoQuery } from './cluster.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { registerEviction } from './eviction.ts'
+import { registerLeave } from './leave.ts'
 import { findMember } from './members.ts'
 import { registerTombstones } from './tombstones.ts'
 
@@ -52,6 +53,7 @@ export function registerAdminRoutes(app: FastifyInstance, context: ServerContext
   registerScrub(app, context)
   registerEviction(app, context)
   registerTombstones(app, context)
+  registerLeave(app, context)
   routeGet(app, context, '/v1/admin/config', (request, response) => {
     takeNoQuery(request)
     const body: ConfigBody = {
@@ -208,7 +210,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/proof/:bucket/*', unbuilt('The inclusion proof'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
   route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
-  route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }

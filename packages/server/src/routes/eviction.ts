@@ -1,4 +1,5 @@
 import type { EvictBody } from '@grapevine/contract'
+import type { Replica } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { ProblemError } from '../http/problem.ts'
@@ -15,28 +16,65 @@ export function registerEviction(app: FastifyInstance, context: ServerContext): 
   route(app, context, 'POST', '/v1/admin/evict/:node', async (request, response) => {
     const url = request.url ?? ''
     const query = parseQuery(queryOf(url), ['alone'])
-    const member = findMember(replica, nodeIn(url))
-    if (member.isSelf)
-      throw refused(`${member.name} cannot evict itself: ask another node, or stop this one and evict it there.`)
+    const target = targetOf(replica, nodeIn(url))
+    const { name, nodeId } = target
+    if (target.isSelf)
+      throw refused(
+        `${name} does not evict itself: to end its membership use \`grapevine leave\`, which loses nothing.`,
+      )
     const members = replica.members().filter(({ state }) => state !== 'evicted')
     // Two nodes that evict each other both stop: whoever is about to be alone says that this is meant.
-    if (member.state !== 'evicted' && members.length <= 2 && query.get('alone') !== '1')
+    if (target.isMember && members.length <= 2 && query.get('alone') !== '1')
       throw refused(
-        `${member.name} is the only other member: without it this node is alone, and two nodes that evict each other both stop. ` +
+        `${name} is the only other member: without it this node is alone, and two nodes that evict each other both stop. ` +
           `If that is meant, ask with ?alone=1.`,
       )
-    const changed = await replica.evict(member.replica)
-    log.warn('evicted', { name: member.name, replica: member.replica, changed })
+    const changed = await replica.evict(nodeId)
+    log.warn('evicted', { name, replica: nodeId, changed })
     const body: EvictBody = {
-      name: member.name,
-      nodeId: member.replica,
+      name,
+      nodeId,
       changed,
       warning:
-        `Writes that ${member.name} had taken and no other member has are lost to the cluster, unless somebody saves them ` +
-        `from its data directory. It is refused for good under this id, and stops when it hears of it.`,
+        `Writes that ${name} had taken and no other member has are lost to the cluster, unless somebody salvages them from its ` +
+        `data directory. It is refused for good under this id. If it runs, or is started again, it sets its data aside and ` +
+        `joins anew, empty: stop it if it is not to come back.`,
     }
     sendJson(response, body)
   })
+}
+
+interface Target {
+  readonly name: string
+  readonly nodeId: string
+  readonly isSelf: boolean
+  readonly isMember: boolean
+}
+
+/**
+ * Whom somebody means: a member; one that was evicted already, so that asking twice is no mistake; or, by its id, one that nobody
+ * here has ever heard of, as of a join that was cut off. Such a one holds the frontier back like any other.
+ * @throws {ProblemError} `not_found`.
+ */
+function targetOf(replica: Replica, text: string): Target {
+  const unheardOf = replica.unheardOf()
+  if (unheardOf.includes(text)) return { name: text, nodeId: text, isSelf: false, isMember: true }
+  try {
+    const member = findMember(replica, text)
+    return {
+      name: member.name,
+      nodeId: member.replica,
+      isSelf: member.isSelf,
+      isMember: member.state !== 'evicted',
+    }
+  } catch (error) {
+    const former = replica.formerMembers().find((member) => member.name === text || member.replica === text)
+    if (former !== undefined) return { name: former.name, nodeId: former.replica, isSelf: false, isMember: false }
+    if (replica.wasEvicted(text)) return { name: text, nodeId: text, isSelf: false, isMember: false }
+    if (unheardOf.length === 0 || !(error instanceof ProblemError)) throw error
+    const ids = unheardOf.join(', ')
+    throw new ProblemError(error.code, `${error.message} Of others only the ids are known: ${ids}.`, error.options)
+  }
 }
 
 function nodeIn(url: string): string {
