@@ -1,5 +1,6 @@
 export type { QuestionHeader } from '@grapevine/core'
 export * from './fatal-error.ts'
+export type { UndecidedKey } from './leaf-mender.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export * from './replica.ts'
 export * from './replica-options.ts'

@@ -250,6 +250,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       pace,
       clock,
       timers,
+      hash: options.hash,
       measures,
       isPaused,
       changeMembership,

@@ -1,4 +1,5 @@
 import {
+  addressOf,
   HLC_ZERO,
   decodePolicy,
   etagOf,
@@ -43,7 +44,10 @@ const SCRUBBED = {
   corrupt: 2,
   hidden: 1,
   healed: 3,
+  cleared: 0,
   orphanedIndexRows: 0,
+  reindexed: 0,
+  mendedLeaves: 1,
   suspectLeaves: 0,
 }
 
@@ -109,6 +113,7 @@ export class FakeReplica implements Replica {
       skewsMs: { n2: 1_500 },
       writeQueue: 0,
       suspectLeaves: 0,
+      undecided: [{ address: addressOf('b', 'k'), with: 'n2', isHeldHere: false }],
       disk: { isReadOnly: this.isReadOnly, freeBytes: 5, reserveBytes: 4 },
       rebuilds: 0,
       paused: [...this.#paused],
@@ -143,6 +148,7 @@ export class FakeReplica implements Replica {
       leaf: never,
       missing: never,
       dotIndex: never,
+      unindexed: never,
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,
