@@ -126,6 +126,17 @@ export interface ExchangesBody {
   readonly exchanges: readonly ExchangeBody[]
 }
 
+/**
+ * A key that one node holds and another does not, though both have seen the same and neither has lost anything that it knows
+ * of: nobody can tell whether it was deleted. Writing it, or deleting it, decides.
+ */
+export interface UndecidedKeyBody extends KeyFields {
+  readonly bucket: string
+  /** Names of nodes. */
+  readonly heldBy: string
+  readonly lackedBy: string
+}
+
 /** `POST /v1/admin/scrub` begins one, `GET` tells how far it is. */
 export interface ScrubBody {
   readonly running: boolean
@@ -143,9 +154,18 @@ export interface ScrubBody {
   readonly hidden: number
   /** Of those two, what came back from other nodes. */
   readonly healed: number
+  /** Of those two, what turned out to be deleted. */
+  readonly cleared: number
+  /** Rows of an index that led nowhere. They went. */
   readonly orphanedIndexRows: number
+  /** Entries to which an index did not lead. It does again. */
+  readonly reindexed: number
+  /** Leaves that had lost rows and were replaced by those of another node. */
+  readonly mendedLeaves: number
   /** Leaves that have lost something which no other node gave back. */
   readonly suspectLeaves: number
+  /** As of now, whoever found them. */
+  readonly undecided: readonly UndecidedKeyBody[]
   /** Why it ended before its end. */
   readonly error?: string
 }

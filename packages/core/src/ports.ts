@@ -116,6 +116,21 @@ export interface Change {
   readonly before: Held
 }
 
+/** A row of an index that leads to nothing, or to an entry that it does not belong to. */
+export type StrayRow =
+  | { readonly index: 'dot'; readonly partition: Partition; readonly dot: Dot }
+  | { readonly index: 'hash'; readonly keyHash: Digest }
+  | { readonly index: 'purge'; readonly at: Hlc; readonly address: Address }
+
+/** Rows that the disk has damaged, put right. It changes nothing that a sum or a vector tells of. */
+export interface RowRepairs {
+  /** Keys of which there turned out to be nothing: a row that cannot be read goes, with what led to it. */
+  readonly absent: readonly { readonly address: Address; readonly keyHash: Digest }[]
+  /** Entries to which an index does not lead any more: all their rows are written again. */
+  readonly reindexed: readonly Entry[]
+  readonly strays: readonly StrayRow[]
+}
+
 /** Why the frontier was raised. Kept for a bounded time, for whoever wants to know why a tombstone could go. */
 export interface FrontierGrounds {
   /** F from then on. */
@@ -167,6 +182,8 @@ export interface CommitBatch {
   readonly folded?: readonly WriterId[]
   /** The writers of this replica so far, the present one last: those before it are closed. */
   readonly writers?: readonly WriterId[]
+  /** Done before the changes. */
+  readonly repairs?: RowRepairs
   /** State as it was before this batch, for the store to start from after the next crash. */
   readonly checkpoint?: readonly PartitionState[]
 }
@@ -229,6 +246,8 @@ export interface LeafContent {
   readonly corrupt: number
   /** Where those rows are, as far as the index tells. */
   readonly unreadable: readonly Address[]
+  /** Rows of the hash index, by their names, that lead to the entry of another key. */
+  readonly strays: readonly Digest[]
 }
 
 /** A row of the dot index: the entry of this address was written as this dot. */
@@ -256,6 +275,8 @@ export interface StoreView {
   leaf(leaf: Leaf): Promise<LeafContent>
   /** The dot index of a partition as it is, whatever the rows are that it leads to. */
   dotIndex(partition: Partition): AsyncIterable<DotIndexRow>
+  /** Those of these entries to which some index does not lead, as it should. */
+  unindexed(entries: readonly Entry[]): Promise<readonly Entry[]>
   /** Entries whose dots `vector` lacks and whose writers are not folded, found through the dot index. */
   missing(partition: Partition, vector: VersionVector, folded: ReadonlySet<WriterId>): AsyncIterable<Entry | CorruptRow>
   /** Entries in order of their addresses. */

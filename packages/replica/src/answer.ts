@@ -4,6 +4,7 @@ import {
   RefusalError,
   type Answer,
   type Clock,
+  type Hash,
   type Hlc,
   type Measures,
   type Question,
@@ -16,6 +17,7 @@ import {
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
 import { heldEntry } from './heal.ts'
+import { soundLeaf } from './leaf-repair.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
@@ -37,6 +39,7 @@ const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
   'tree-nodes',
   'swap-entries',
   'held-entry',
+  'sound-leaf',
 ])
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
@@ -56,6 +59,7 @@ export interface AnswerContext {
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
   readonly timers: Timers
+  readonly hash: Hash
   readonly measures: Measures
   readonly answerBytesMax: number
   readonly isPaused: (what: 'rumors' | 'anti-entropy') => boolean
@@ -155,6 +159,7 @@ export function answerers(context: AnswerContext): Answerers {
       if (from === detector.self.replica) context.background(context.twins.askedBySelf(question))
       return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
     },
+    'sound-leaf': (question, from) => soundLeaf(question, from, context, answerBytesMax),
     'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),

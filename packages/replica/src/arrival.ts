@@ -2,14 +2,18 @@ import type {
   Address,
   Admission,
   Digest,
+  DotIndexRow,
   Entry,
   FailedOutcome,
   FrontierGrounds,
   Hlc,
   Identity,
   KnownPeer,
+  Leaf,
+  LeafChanges,
   Partition,
   Precondition,
+  Purgeable,
   ReplicaId,
   Roster,
   VectorRows,
@@ -58,9 +62,46 @@ export interface RemoteEntries {
 /** Tombstones and expired entries to drop, if they are what the frontier makes absent when their turn comes (R10). */
 export interface Purge {
   readonly kind: 'purge'
-  readonly addresses: readonly Address[]
+  readonly rows: readonly Purgeable[]
   /** Told how many went. */
   readonly settle: (dropped: number) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/**
+ * Rows of one leaf that take the place of ours, outside the rules for what arrives (frontier.md R19, R20): all of it was
+ * asked for in one exchange with one member, which has seen all that we had seen.
+ */
+export interface LeafRepair {
+  readonly kind: 'leaf'
+  readonly leaf: Leaf
+  readonly from: ReplicaId
+  /** What that member sent. */
+  readonly entries: readonly Entry[]
+  /** What is to become of the rows that can be read when its turn comes. */
+  readonly change: (held: readonly Entry[]) => LeafChanges
+  /** Rows that could not be read when the member was asked: what it does not hold is not there. */
+  readonly unreadable: readonly Address[]
+  /** Whether rows were lost here, so that what is put was counted and summed up once. */
+  readonly replaces: boolean
+  /** Whether the leaf is whole afterwards: its sum is then that of its rows. */
+  readonly isComplete: boolean
+  /** Told how many rows came and went. */
+  readonly settle: (changed: { readonly put: number; readonly dropped: number }) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Rows of the indexes to put right, if they are as wrong as they were when their turn comes. */
+export interface IndexRepair {
+  readonly kind: 'index'
+  /** Entries to which some index does not lead. */
+  readonly reindex: readonly Address[]
+  /** Rows of the dot index that lead to no entry of that dot. */
+  readonly dots: readonly (DotIndexRow & { readonly partition: Partition })[]
+  /** Rows of the hash index that lead to the entry of another key. */
+  readonly hashes: readonly Digest[]
+  /** Told how many rows were put right. */
+  readonly settle: (mended: number) => void
   readonly fail: (failure: CommitFailure) => void
 }
 
@@ -93,7 +134,7 @@ export interface MembershipThen {
   readonly witness?: Hlc
 }
 
-export type Arrival = LocalWrite | RemoteEntries | Purge | MembershipChange
+export type Arrival = LocalWrite | RemoteEntries | Purge | LeafRepair | IndexRepair | MembershipChange
 
 /** What a failed commit is to whoever only waits for it. */
 export function errorOf({ cause }: CommitFailure): Error {

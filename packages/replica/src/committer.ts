@@ -9,16 +9,17 @@ import {
   type Clock,
   type Hash,
   type Held,
+  type Leaf,
   type Log,
   type Measures,
   type Random,
   type Store,
   type Timers,
 } from '@grapevine/core'
-import { addDigest, entryDigest } from '@grapevine/merkle'
-import type { Arrival } from './arrival.ts'
+import type { Arrival, IndexRepair, LeafRepair } from './arrival.ts'
 import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
 import type { DiskWatch } from './disk-watch.ts'
+import { isSameSum, readLeaf, sumOf } from './leaf-look.ts'
 import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
@@ -70,6 +71,9 @@ export class Committer {
     this.#context = context
     this.#state = this.#freshState()
   }
+
+  /** Called with a leaf of which more may be lost than what was replaced in it. */
+  onDoubt: (leaf: Leaf) => void = () => {}
 
   /** Changes its identity when the store had to be opened again: do not keep it over an await. */
   get state(): ReplicaState {
@@ -195,6 +199,7 @@ export class Committer {
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
       if (plan.changesPolicies) this.#policyEpoch++
+      for (const leaf of plan.doubtful) this.onDoubt(leaf)
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
@@ -314,16 +319,44 @@ export class Committer {
           draft.noteUnread(address, unread)
           if (arrival.source === 'heal') lost.add(address)
         }
-      else if (arrival.kind === 'purge') for (const address of arrival.addresses) draft.noteUnread(address, unread)
+      else if (arrival.kind === 'purge') for (const { address } of arrival.rows) draft.noteUnread(address, unread)
     }
     const note = (address: Address, held: Held): void =>
       draft.read(address, held === undefined && lost.has(address) ? 'corrupt' : held)
+    const [first] = chunk
+    if (first?.kind === 'leaf' || first?.kind === 'index') await this.#readForRepair(first, draft)
     if (unread.size <= SYNCHRONOUS_READS_MAX) {
       for (const address of unread) note(address, store.read(address))
       return
     }
     const addresses = [...unread]
     for (const [index, held] of (await store.readMany(addresses)).entries()) note(addresses[index] ?? '', held)
+  }
+
+  /** A repair is alone in its chunk, and nothing is on its way: the rows of the leaf are as the state says. */
+  async #readForRepair(repair: LeafRepair | IndexRepair, draft: CommitDraft): Promise<void> {
+    const { hash, store } = this.#context
+    const view = store.view()
+    try {
+      if (repair.kind === 'leaf') {
+        draft.readLeaf(await readLeaf(repair.leaf, view, hash))
+        const addresses = [...repair.entries.map(({ address }) => address), ...repair.unreadable]
+        for (const address of new Set(addresses)) draft.read(address, view.read(address))
+        return
+      }
+      const addresses = new Set([...repair.reindex, ...repair.dots.map(({ address }) => address)])
+      for (const address of addresses) {
+        const held = view.read(address)
+        draft.read(address, held)
+        if (held !== undefined) continue
+        const leaf = leafOf(hash.sha256(bytesOf(address)))
+        const rows = await readLeaf(leaf, view, hash)
+        const isSound = rows.unreadable.length === 0 && isSameSum(rows.sum, this.#state.sumOf(leaf))
+        if (isSound) draft.readSound(address)
+      }
+    } finally {
+      await view.close()
+    }
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
@@ -333,9 +366,7 @@ export class Committer {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
       const view = store.view()
       try {
-        const sum = new Uint8Array(32)
-        for (const readable of (await view.leaf(leaf)).entries) addDigest(sum, entryDigest(readable, hash))
-        draft.recomputed(leaf, sum)
+        draft.recomputed(leaf, sumOf((await view.leaf(leaf)).entries, hash))
       } finally {
         await view.close()
       }
@@ -424,13 +455,14 @@ interface Flight {
 
 /** What changes more than entries, so that nothing is to be planned on top of it, nor it on top of anything. */
 function needsQuiet(arrival: Arrival): boolean {
-  return arrival.kind === 'membership' || (arrival.kind === 'entries' && arrival.claims.length > 0)
+  if (arrival.kind === 'entries') return arrival.claims.length > 0
+  return arrival.kind === 'membership' || arrival.kind === 'leaf' || arrival.kind === 'index'
 }
 
 function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
-  // A purge passes by what it cannot read.
-  if (arrival.kind === 'membership' || arrival.kind === 'purge') return NONE
   if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
+  // A purge passes by what it cannot read, and repairs are about it.
+  if (arrival.kind !== 'entries') return NONE
   const addresses = arrival.entries.map(({ address }) => address)
   return addresses.filter((address) => draft.planned(address) === 'corrupt')
 }

@@ -1,5 +1,6 @@
 export type { QuestionHeader } from '@grapevine/core'
 export * from './fatal-error.ts'
+export type { UndecidedKey } from './leaf-mender.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export { LeaveError, type Departure, type LeaveErrorCode } from './leave.ts'
 export * from './replica.ts'

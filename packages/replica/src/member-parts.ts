@@ -263,6 +263,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       pace,
       clock,
       timers,
+      hash: options.hash,
       measures,
       isPaused,
       changeMembership,

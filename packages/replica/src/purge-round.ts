@@ -1,7 +1,6 @@
 import {
   compareHlc,
   PURGE_KEYS_PER_BATCH_MAX,
-  type Address,
   type Hlc,
   type Log,
   type Purgeable,
@@ -54,16 +53,16 @@ export class Purger {
       const page = await firstPurgeable(store, frontier, PURGE_KEYS_PER_BATCH_MAX, last)
       last = page.at(-1)
       if (last === undefined) return dropped
-      dropped += await this.#drop(page.map(({ address }) => address))
+      dropped += await this.#drop(page)
       await yieldToOthers(timers)
     }
   }
 
-  #drop(addresses: readonly Address[]): Promise<number> {
+  #drop(rows: readonly Purgeable[]): Promise<number> {
     return new Promise((settle, reject) => {
       this.#context.committer.submit({
         kind: 'purge',
-        addresses,
+        rows,
         settle,
         fail: (failure) => reject(errorOf(failure)),
       })

@@ -16,6 +16,7 @@ import type {
   WriteConcern,
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
+import type { UndecidedKey } from './leaf-mender.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 
@@ -150,6 +151,8 @@ export interface ReplicaStatus {
   readonly disk: DiskStatus
   /** Leaves of which this replica knows that it has lost something. */
   readonly suspectLeaves: number
+  /** Keys that one sound replica holds and another does not, for the operator to choose about (frontier.md R20). */
+  readonly undecided: readonly UndecidedKey[]
   readonly rebuilds: number
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */

@@ -1,4 +1,5 @@
 import {
+  leafOf,
   presentAt,
   RefusalError,
   standingOf,
@@ -20,6 +21,7 @@ import {
   type QuestionHeader,
 } from '@grapevine/core'
 import { refusedWhilePaused } from './answer.ts'
+import type { AskMember } from './ask-member.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { BucketPolicies } from './bucket-policies.ts'
 import { clockAdvice } from './clock-watch.ts'
@@ -31,6 +33,7 @@ import { ExchangeLog } from './exchange-log.ts'
 import { evictedError, FatalError, leftError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Healer } from './heal.ts'
+import { LeafMender } from './leaf-mender.ts'
 import { Intake } from './intake.ts'
 import {
   askForSponsor,
@@ -94,6 +97,7 @@ export class RunningReplica implements Replica {
   readonly #intake: Intake
   readonly #suspects: SuspectLeaves
   readonly #healer: Healer
+  readonly #mender: LeafMender
   readonly #scrubber: Scrubber
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
@@ -138,24 +142,40 @@ export class RunningReplica implements Replica {
     })
     this.#suspects = new SuspectLeaves(options)
     const state = (): Committer['state'] => this.#committer.state
-    this.#healer = new Healer({
+    const asking = {
       ...options,
       state,
-      intake: this.#intake,
-      ask: (...question) => this.#memberOrRefuse().ask(...question),
+      committer: this.#committer,
+      changeMembership: this.#changeMembership,
+      suspects: this.#suspects,
+      ask: ((...question) => this.#memberOrRefuse().ask(...question)) as AskMember,
       livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
+    }
+    this.#mender = new LeafMender({
+      ...asking,
+      driftMs: settings.driftMs,
+      publishTo: (replica) => this.#memberOrRefuse().publishTo(replica),
+      learnFrontier: (frontier, from) => this.#memberOrRefuse().learnFrontier(frontier, from),
+      sweep: () => this.#memberOrRefuse().purger.sweep(),
+      nameOf: (replica) => this.#member?.detector.member(replica)?.name ?? replica,
+      isReadOnly: () => this.#committer.isReadOnly,
+    })
+    this.#healer = new Healer({
+      ...asking,
+      intake: this.#intake,
+      mend: (...what) => this.#mender.mend(...what),
     })
     this.#scrubber = new Scrubber({
-      ...options,
-      state,
-      changeMembership: this.#changeMembership,
+      ...asking,
       healer: this.#healer,
-      suspects: this.#suspects,
+      mender: this.#mender,
       progress: options.scrubProgress,
       bytesPerSecond: settings.scrubBytesPerSecond,
       isStopping: () => this.#stopping,
     })
     this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
+    this.#intake.onRefused = ({ keyHash }, from) => this.#mender.examine(leafOf(keyHash), from)
+    this.#committer.onDoubt = (leaf) => this.#suspects.onDoubtfulLeaf(leaf)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -191,6 +211,7 @@ export class RunningReplica implements Replica {
       ),
       writeQueue: this.#committer.queueLength,
       suspectLeaves: this.#suspects.leaves.length,
+      undecided: this.#mender.undecided,
       disk: {
         isReadOnly: this.#disk.isReadOnly,
         freeBytes: this.#disk.freeBytes,
@@ -316,6 +337,7 @@ export class RunningReplica implements Replica {
         questionBytesMax: this.#options.settings.frameBytes,
         repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
         sweep: () => member.purger.sweep(),
+        onOddLeaf: (leaf, other) => this.#mender.examine(leaf, other),
       }),
     )
   }
@@ -481,6 +503,7 @@ export class RunningReplica implements Replica {
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
       scrub: () => this.#scrubber.round(),
+      mender: this.#mender,
     })
     return this.#member
   }

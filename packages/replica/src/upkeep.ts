@@ -10,6 +10,7 @@ import {
 } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
+import type { LeafMender } from './leaf-mender.ts'
 import { frontierRound } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { hello, knownPeerOf } from './join.ts'
@@ -49,11 +50,14 @@ export interface UpkeepContext {
   readonly exchange: (peer: ReplicaId) => Promise<unknown>
   /** One partition of the scrub. */
   readonly scrub: () => Promise<void>
+  readonly mender: Pick<LeafMender, 'round'>
 }
 
 /** What a replica does by itself, again and again: pulls, exchanges, and keeping in touch. */
 export class Upkeep {
   readonly #context: UpkeepContext
+  /** Members whose root differed for no reason when it was compared last. */
+  readonly #faulty = new Set<ReplicaId>()
   readonly #turn = new FrontierTurn()
 
   constructor(context: UpkeepContext) {
@@ -182,7 +186,11 @@ export class Upkeep {
     const { entries, rootsDiffer } = await pullRound(peer, pulling)
     member.pace.answered(peer)
     measures.add('pull_entries', entries)
-    if (!rootsDiffer) return
+    const isKnown = this.#faulty.has(peer)
+    if (rootsDiffer === false) this.#faulty.delete(peer)
+    // What the first exchange did not mend the next ones may, in their time.
+    if (rootsDiffer !== true || isKnown) return
+    this.#faulty.add(peer)
     measures.add('integrity_faults')
     log.error('integrity-fault', { peer, explanation: 'equal vectors, unequal roots: rows were lost on one side' })
     await exchange(peer)
@@ -193,6 +201,7 @@ export class Upkeep {
     const peer = this.randomPeer()
     // What it would bring has no room here; the others ask by themselves for what they lack.
     if (isPaused('anti-entropy') || peer === undefined || committer.isReadOnly) return
+    await this.#context.mender.round()
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)

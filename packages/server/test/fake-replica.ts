@@ -1,4 +1,5 @@
 import {
+  addressOf,
   HLC_ZERO,
   decodePolicy,
   etagOf,
@@ -48,7 +49,10 @@ const SCRUBBED = {
   corrupt: 2,
   hidden: 1,
   healed: 3,
+  cleared: 0,
   orphanedIndexRows: 0,
+  reindexed: 0,
+  mendedLeaves: 1,
   suspectLeaves: 0,
 }
 
@@ -118,6 +122,7 @@ export class FakeReplica implements Replica {
       skewsMs: { n2: 1_500 },
       writeQueue: 0,
       suspectLeaves: 0,
+      undecided: [{ address: addressOf('b', 'k'), with: 'n2', isHeldHere: false }],
       disk: { isReadOnly: this.isReadOnly, freeBytes: 5, reserveBytes: 4 },
       rebuilds: 0,
       paused: [...this.#paused],
@@ -154,6 +159,7 @@ export class FakeReplica implements Replica {
       leaf: never,
       missing: never,
       dotIndex: never,
+      unindexed: never,
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,

@@ -43,6 +43,10 @@ export function hashRow(keyHash: Digest): Buffer {
   return Buffer.from(`h${keyHash}`, 'latin1')
 }
 
+export function keyHashOfRow(row: Buffer): Digest {
+  return row.toString('latin1', 1)
+}
+
 export function purgeRow(hlc: Hlc, address: Address): Buffer {
   const row = rowOf(0x74, hlc.wallMs, hlc.counter, address.length)
   row.write(address, ROW_HEAD_BYTES, 'latin1')

@@ -22,9 +22,11 @@ import {
   type Identity,
   type KnownPeer,
   type Roster,
+  type RowRepairs,
   type Store,
   type StoredState,
   type StoreView,
+  type StrayRow,
   type WriterId,
 } from '@grapevine/core'
 import type { AbstractLevel } from 'abstract-level'
@@ -196,6 +198,7 @@ export class LevelStore implements Store {
   async #write(batch: CommitBatch, number: number, journal: Buffer): Promise<void> {
     const { hash } = this.#options
     const rows = this.#db.batch()
+    if (batch.repairs !== undefined) writeRepairs(rows, batch.repairs)
     for (const { after, before } of batch.changes) {
       if (after === undefined) {
         if (typeof before === 'object') dropEntry(rows, before)
@@ -286,6 +289,33 @@ function dropEntry(rows: Rows, entry: Entry): void {
   rows.del(hashRow(entry.keyHash), READ)
   const purge = purgeableAt(entry)
   if (purge !== undefined) rows.del(purgeRow(purge, entry.address), READ)
+}
+
+function writeRepairs(rows: Rows, { absent, reindexed, strays }: RowRepairs): void {
+  for (const { address, keyHash } of absent) {
+    rows.del(entryRow(address), READ)
+    rows.del(hashRow(keyHash), READ)
+  }
+  for (const stray of strays) rows.del(strayRow(stray), READ)
+  for (const entry of reindexed) {
+    const address = Buffer.from(entry.address, 'latin1')
+    rows.put(entryRow(entry.address), asBuffer(entry.envelope), READ)
+    rows.put(dotRow(partitionOf(entry.keyHash), entry.dot), address, READ)
+    rows.put(hashRow(entry.keyHash), address, READ)
+    const purge = purgeableAt(entry)
+    if (purge !== undefined) rows.put(purgeRow(purge, entry.address), Buffer.alloc(0), READ)
+  }
+}
+
+function strayRow(stray: StrayRow): Buffer {
+  switch (stray.index) {
+    case 'dot':
+      return dotRow(stray.partition, stray.dot)
+    case 'hash':
+      return hashRow(stray.keyHash)
+    case 'purge':
+      return purgeRow(stray.at, stray.address)
+  }
 }
 
 async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{ db: Database; loaded: Loaded }> {

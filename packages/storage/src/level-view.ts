@@ -1,5 +1,7 @@
 import {
-  leafOf,
+  bytesOf,
+  partitionOf,
+  purgeableAt,
   SEQ_MAX,
   type Address,
   type CorruptRow,
@@ -30,6 +32,7 @@ import {
   entryRow,
   hashRow,
   hlcOfPurgeRow,
+  keyHashOfRow,
   purgeRow,
   purgeRowsEnd,
   rowsOf,
@@ -82,16 +85,32 @@ export class LevelView implements StoreView {
 
   async leaf(leaf: Leaf): Promise<LeafContent> {
     const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
-    const names = await orStoreError(() => this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all())
-    const addresses = names.map((name) => name.toString('latin1'))
+    const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('h', prefix), ...this.#reading() }).all())
+    const addresses = rows.map(([, address]) => address.toString('latin1'))
     const held = await this.readMany(addresses)
     const entries: Entry[] = []
     const unreadable: Address[] = []
-    for (const [index, entry] of held.entries()) {
-      if (typeof entry === 'object' && leafOf(entry.keyHash) === leaf) entries.push(entry)
-      else if (typeof entry !== 'object') unreadable.push(addresses[index] ?? '')
+    const strays: Digest[] = []
+    for (const [index, [name]] of rows.entries()) {
+      const keyHash = keyHashOfRow(name)
+      const entry = held[index]
+      const address = addresses[index] ?? ''
+      if (typeof entry === 'object' && entry.keyHash === keyHash) entries.push(entry)
+      else if (typeof entry === 'object' || this.#hash.sha256(bytesOf(address)) !== keyHash) strays.push(keyHash)
+      else unreadable.push(address)
     }
-    return { entries, corrupt: held.length - entries.length, unreadable }
+    return { entries, corrupt: held.length - entries.length, unreadable, strays }
+  }
+
+  async unindexed(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const names = entries.map((entry) => indexRowsOf(entry))
+    const rows = await orStoreError(() => this.#db.getMany(names.flat(), this.#reading()))
+    let next = 0
+    return entries.filter(({ address }, index) => {
+      const [dot, hash, ...purge] = rows.slice(next, (next += names[index]?.length ?? 0))
+      const lead = [dot, hash].every((row) => row?.toString('latin1') === address)
+      return !lead || purge.includes(undefined)
+    })
   }
 
   async *dotIndex(partition: Partition): AsyncGenerator<DotIndexRow> {
@@ -207,6 +226,16 @@ export class LevelView implements StoreView {
   #reading(): Required<Reading> {
     return { keyEncoding: 'buffer', valueEncoding: 'buffer', snapshot: this.#snapshot }
   }
+}
+
+/** The rows of the indexes that lead to an entry: dot, hash, and what may be purged. */
+function indexRowsOf(entry: Entry): Buffer[] {
+  const purge = purgeableAt(entry)
+  return [
+    dotRow(partitionOf(entry.keyHash), entry.dot),
+    hashRow(entry.keyHash),
+    ...(purge === undefined ? [] : [purgeRow(purge, entry.address)]),
+  ]
 }
 
 /** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */

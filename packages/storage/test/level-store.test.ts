@@ -158,6 +158,7 @@ describe('damage', () => {
     expect(await view.leaf((entry.keyHash.charCodeAt(0) << 8) | entry.keyHash.charCodeAt(1))).toEqual({
       entries: [],
       corrupt: 1,
+      strays: [],
       unreadable: [entry.address],
     })
     await view.close()

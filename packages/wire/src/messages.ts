@@ -240,6 +240,26 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
       answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
     },
+    'sound-leaf': {
+      // One leaf comes as a whole, however many entries share it.
+      question: fields<Question<'sound-leaf'>>({
+        leaf,
+        vector,
+        frontier: hlc,
+        roster: shortHash,
+        held: list(entryDigest, Number.MAX_SAFE_INTEGER),
+      }),
+      answer: fields<Answer<'sound-leaf'>>({
+        sameRoster: flag,
+        frontier: hlc,
+        sound: flag,
+        contains: flag,
+        vector,
+        listed: list(entryDigest, Number.MAX_SAFE_INTEGER),
+        entries,
+        purged: list(pair(digest, version), Number.MAX_SAFE_INTEGER),
+      }),
+    },
     probe: { question: updates, answer: updates },
     'indirect-probe': {
       question: fields<Question<'indirect-probe'>>({ target: id, updates: members }),

@@ -186,6 +186,25 @@ export const anyMessages: AnyMessages = {
     question: fc.record({ keyHash: anyDigest, vector: anyVector }),
     answer: fc.record({ entries: anyEntries.map((entries) => entries.slice(0, 1)), contains: fc.boolean() }),
   },
+  'sound-leaf': {
+    question: fc.record({
+      leaf: fc.nat(LEAVES - 1),
+      vector: anyVector,
+      frontier: anyHlc,
+      roster: anyShortHash,
+      held: fc.array(anyEntryDigest, { maxLength: 3 }),
+    }),
+    answer: fc.record({
+      sameRoster: fc.boolean(),
+      frontier: anyHlc,
+      sound: fc.boolean(),
+      contains: fc.boolean(),
+      vector: anyVector,
+      listed: fc.array(anyEntryDigest, { maxLength: 3 }),
+      entries: anyEntries,
+      purged: fc.array(fc.tuple(anyDigest, anyVersion), { maxLength: 3 }),
+    }),
+  },
   probe: { question: anyUpdates, answer: anyUpdates },
   'indirect-probe': {
     question: fc.record({ target: anyId, updates: anyMembers }),

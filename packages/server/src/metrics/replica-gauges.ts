@@ -34,6 +34,11 @@ export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
     ),
     gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
     gauge('suspect_leaves', 'Leaves that are known to have lost rows', status.suspectLeaves),
+    gauge(
+      'undecided_keys',
+      'Keys that one node holds and another does not, for the operator to choose about',
+      status.undecided.length,
+    ),
     gauge('disk_read_only', 'Whether the node only reads, for want of space', Number(disk.isReadOnly)),
     gauge('disk_reserve_bytes', 'Free space below which the node only reads', disk.reserveBytes),
     disk.freeBytes === undefined ? '' : gauge('disk_free_bytes', 'Free space where the data is', disk.freeBytes),
