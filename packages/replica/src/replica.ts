@@ -15,7 +15,9 @@ import type {
   Version,
   WriteConcern,
 } from '@grapevine/core'
+import type { ImportFate } from './import-entries.ts'
 import type { ScrubReport } from './scrubber.ts'
+import type { SnapshotMoment } from './snapshot-moment.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -163,6 +165,16 @@ export interface Replica {
   view(): StoreView
   /** @throws {WriteError} with the outcome. */
   write(request: WriteRequest): Promise<WriteResult>
+
+  /** One moment of everything, for a snapshot. The caller closes its view. */
+  moment(): Promise<SnapshotMoment>
+  /**
+   * Takes entries of a snapshot in: what the cluster has seen deleted stays deleted (frontier.md R17).
+   * @returns one fate for each of them.
+   * @throws {WriteError} while this node takes no writes.
+   * @throws {StoreError} when it is not known what became of them.
+   */
+  importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]>
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

@@ -429,3 +429,36 @@ it('takes nothing from the evicted that came before the mark and waited behind i
   expect(b.committer.state.covers(partitionOf(keyHash), dot)).toBe(false)
   expect(b.committer.state.frontier).toEqual(HLC_ZERO)
 })
+
+it('holds an import to what the batch under way lets others be promised (R17)', async () => {
+  const b = await bench()
+  const busy = busyDisk(b)
+  const address = addressOf('things', 'import')
+  const keyHash = sha256.sha256(bytesOf(address))
+  const imported = (wallMs: number, seq: number): Entry =>
+    sealEntry(
+      {
+        address,
+        keyHash,
+        version: { hlc: { wallMs, counter: 0 }, replica: 'e'.repeat(16) },
+        dot: { writer: 'f'.repeat(16), seq },
+        expiresAtMs: 0,
+        contentType: '',
+        value: Buffer.of(1),
+      },
+      sha256,
+    )
+  // Between the promise that is published now and the version of a write that is on its way to the disk.
+  const between = imported(b.time.wallMs(), 1)
+  await b.time.advance(5)
+  const write = put(b, 'written', 'v')
+  await b.time.advance(5)
+  const fates = new Promise<readonly string[]>((settle, fail) => {
+    b.committer.submit({ kind: 'import', entries: [between, imported(b.time.wallMs() + 1, 2)], settle, fail })
+  })
+  await b.time.advance(5)
+  busy.free()
+  await b.time.advance(5)
+  await write
+  expect(await fates).toEqual(['quarantined', 'news'])
+})

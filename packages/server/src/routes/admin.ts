@@ -208,7 +208,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/tombstones/explain', unbuilt('The explanation of a purge'))
   routeGet(app, context, '/v1/admin/tombstones/explain/:bucket/*', unbuilt('The explanation of a purge'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
-  route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
   routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
