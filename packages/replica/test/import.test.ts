@@ -60,7 +60,7 @@ describe('a moment', () => {
     const moments: Promise<Snapshot & { acknowledged: number }>[] = []
     const writes = Array.from({ length: 400 }, async (_, index) => {
       // Of different lengths, so that moments are asked for in the middle of groups, and between planning and landing.
-      for (let turn = 0; turn < index % 23; turn++) await Promise.resolve()
+      for (let turn = 0; turn < index % 60; turn++) await (turn % 3 === 0 ? nextTick() : Promise.resolve())
       if (index % 20 === 7) {
         const acknowledged = written.length
         moments.push(node.moment().then(async (moment) => ({ ...(await rowsOf(moment)), acknowledged })))
@@ -174,6 +174,10 @@ describe('a snapshot taken into a running cluster (R17)', () => {
     await expect(refused).rejects.toBeInstanceOf(WriteError)
   })
 })
+
+function nextTick(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve))
+}
 
 /** Three writes that only n3 had, out of a copy of what it held; n3 is gone for good then. */
 async function tailOfLost(cluster: SmallCluster): Promise<readonly Entry[]> {
