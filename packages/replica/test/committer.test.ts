@@ -481,7 +481,9 @@ it('shows a moment of disk and memory together, also when a batch is on disk of 
     kind: 'look',
     look: (state) => {
       const held = ['a', 'b', 'c'].map((key) => b.store.read(addressOf('things', key)))
-      const covered = held.map((entry) => typeof entry === 'object' && state.covers(partitionOf(entry.keyHash), entry.dot))
+      const covered = held.map(
+        (entry) => typeof entry === 'object' && state.covers(partitionOf(entry.keyHash), entry.dot),
+      )
       seen.push(covered, state.totals.values)
     },
     fail: ({ cause }) => seen.push(cause),

@@ -17,6 +17,7 @@ import { repair } from './repair.ts'
 import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
+import { snapshot } from './snapshot.ts'
 import { status } from './status.ts'
 import { UNBUILT } from './unbuilt.ts'
 
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   bucket,
   importCommand,
   exportCommand,
+  snapshot,
   divergence,
   diff,
   inspect,

@@ -11,12 +11,6 @@ export const UNBUILT: readonly Command[] = [
   unbuilt('verify', 'Check the proof for a key', 'verify BUCKET KEY', 'grapevine inspect BUCKET KEY'),
   unbuilt('tombstones', 'What is deleted and still remembered', 'tombstones [explain BUCKET KEY]', 'grapevine status'),
   unbuilt('leave', "End a node's membership", 'leave', 'grapevine members'),
-  unbuilt(
-    'snapshot',
-    'Save and restore a moment',
-    'snapshot save FILE | restore FILE [--as-new]',
-    'grapevine export BUCKET',
-  ),
   unbuilt('bench', 'Measure a cluster', 'bench', 'grapevine status'),
   unbuilt('completion', 'Completion for a shell', 'completion bash | zsh | fish', 'grapevine --help'),
 ]
