@@ -1,7 +1,7 @@
 import { HEADERS, MEDIA_TYPES, REQUEST_TIMEOUT_MS, type RoutingBody, type SessionRequest } from '@grapevine/contract'
 import type { BatchFormat } from './batch-format.ts'
 import { decodeText, encodeText } from './bytes.ts'
-import type { Answer, Contact, OutgoingRequest } from './contact.ts'
+import type { Answer, Contact, OutgoingRequest, RequestBody } from './contact.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -47,7 +47,7 @@ export interface CallOptions {
 export interface RequestOptions extends CallOptions {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | undefined
+  readonly body?: RequestBody | undefined
   /** Whether it changes nothing. Default: whether the method is GET or HEAD. */
   readonly safe?: boolean
   /** Whether the node asks all others before it answers: then it gets more time before another node is tried. */

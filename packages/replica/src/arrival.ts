@@ -8,6 +8,7 @@ import type {
   FrontierGrounds,
   Hlc,
   Identity,
+  ImportAdmission,
   KnownPeer,
   Leaf,
   LeafChanges,
@@ -19,6 +20,7 @@ import type {
   VectorRows,
   WriterId,
 } from '@grapevine/core'
+import type { ReplicaState } from './replica-state.ts'
 
 /**
  * How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
@@ -56,6 +58,14 @@ export interface RemoteEntries {
   /** Who answered. */
   readonly from: ReplicaId
   readonly settle: (admissions: readonly Admission[]) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Entries of a snapshot, to be taken in by frontier.md R17. */
+export interface Import {
+  readonly kind: 'import'
+  readonly entries: readonly Entry[]
+  readonly settle: (admissions: readonly ImportAdmission[]) => void
   readonly fail: (failure: CommitFailure) => void
 }
 
@@ -134,7 +144,17 @@ export interface MembershipThen {
   readonly witness?: Hlc
 }
 
-export type Arrival = LocalWrite | RemoteEntries | Purge | LeafRepair | IndexRepair | MembershipChange
+/** What a batch is made of. */
+export type PlannedArrival = LocalWrite | RemoteEntries | Import | Purge | LeafRepair | IndexRepair | MembershipChange
+
+/** Changes nothing: a look at the state while no batch is under way, when memory and disk are of one moment. */
+export interface Look {
+  readonly kind: 'look'
+  readonly look: (state: ReplicaState) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+export type Arrival = PlannedArrival | Look
 
 /** What a failed commit is to whoever only waits for it. */
 export function errorOf({ cause }: CommitFailure): Error {

@@ -1,5 +1,6 @@
 import {
   admit,
+  admitImport,
   assert,
   bytesOf,
   compareHlc,
@@ -9,7 +10,9 @@ import {
   isPurgeable,
   isReserved,
   isTombstone,
+  laterHlc,
   leafOf,
+  leavesNoTrace,
   partitionOf,
   presentAt,
   purgeableAt,
@@ -26,6 +29,7 @@ import {
   type Held,
   type Hlc,
   type Identity,
+  type ImportAdmission,
   type KnownPeer,
   type Leaf,
   type Partition,
@@ -41,9 +45,11 @@ import type {
   CommitFailure,
   IndexRepair,
   LeafRepair,
+  Import,
   LocalOutcome,
   LocalWrite,
   MembershipChange,
+  PlannedArrival,
   Purge,
   RemoteEntries,
 } from './arrival.ts'
@@ -59,7 +65,7 @@ export interface PlanContext {
 
 /** What a group of arrivals comes to: one batch, and what each arrival is told once the batch is durable. */
 export interface CommitPlan {
-  readonly arrivals: readonly Arrival[]
+  readonly arrivals: readonly PlannedArrival[]
   readonly batch: CommitBatch
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
@@ -81,6 +87,13 @@ export interface CommitPlan {
   readonly bearsAnother: boolean
 }
 
+/** What an entry was judged by. */
+interface Judged {
+  readonly current: Held
+  readonly covered: boolean
+  readonly isHealing: boolean
+}
+
 const UNREADABLE: CommitFailure = {
   outcome: 'not-applied',
   cause: new Error('the entry of this key cannot be read, so a condition on it cannot be checked'),
@@ -95,7 +108,7 @@ const UNREADABLE: CommitFailure = {
  */
 export class CommitDraft {
   readonly #context: PlanContext
-  readonly #arrivals: Arrival[] = []
+  readonly #arrivals: PlannedArrival[] = []
   readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
   readonly #after = new Map<Address, Entry | undefined>()
@@ -137,7 +150,7 @@ export class CommitDraft {
     this.#rebuilds = below?.batch.rebuilds ?? state.rebuilds
   }
 
-  get arrivals(): readonly Arrival[] {
+  get arrivals(): readonly PlannedArrival[] {
     return this.#arrivals
   }
 
@@ -187,7 +200,7 @@ export class CommitDraft {
   }
 
   /** Every key that the arrival names has to be `planned` or `read`. */
-  decide(arrival: Arrival, wallMs: number): void {
+  decide(arrival: PlannedArrival, wallMs: number): void {
     this.#arrivals.push(arrival)
     this.#entries += countOf(arrival)
     this.#bytes += weightOf(arrival)
@@ -195,7 +208,7 @@ export class CommitDraft {
     this.#tell.push(this.#decide(arrival, wallMs))
   }
 
-  #decide(arrival: Arrival, wallMs: number): () => void {
+  #decide(arrival: PlannedArrival, wallMs: number): () => void {
     switch (arrival.kind) {
       case 'write': {
         const outcome = this.#write(arrival, wallMs)
@@ -203,6 +216,10 @@ export class CommitDraft {
       }
       case 'entries': {
         const admissions = this.#takeIn(arrival)
+        return () => arrival.settle(admissions)
+      }
+      case 'import': {
+        const admissions = this.#import(arrival)
         return () => arrival.settle(admissions)
       }
       case 'purge': {
@@ -272,14 +289,7 @@ export class CommitDraft {
         bootstrapping: source === 'bootstrap',
         healing: source === 'heal',
       })
-      if (admission === 'refused' || admission === 'failed') return admission
-      // Heard twice changes nothing, and so costs no batch.
-      if (!covered) this.#dots.push({ partition, dot: entry.dot })
-      state.clock.witness(entry.version.hlc)
-      if (admission === 'news' && !isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, source === 'heal')
-      // It beats what is held, and is itself absent already: what it beats goes.
-      else if (admission === 'news' && typeof current === 'object') this.#drop(current)
-      else if (admission === 'news' && current === 'corrupt') this.#dropUnreadable(entry)
+      this.#apply(entry, admission, { current, covered, isHealing: source === 'heal' })
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
@@ -288,6 +298,38 @@ export class CommitDraft {
       if (compareHlc(frontier, this.#frontierNow) > 0) this.#raiseFrontier(takenOver(frontier, from, this.#wallMs))
     }
     return admissions
+  }
+
+  #import({ entries }: Import): readonly ImportAdmission[] {
+    const { state, below } = this.#context
+    // Once the plan below is durable its promise may be published, and then this plan is not in the vector yet.
+    const promise = below === undefined ? state.promise : laterHlc(state.promise, below.promise)
+    return entries.map((entry) => {
+      const current = this.#current(entry.address)
+      const covered = state.covers(partitionOf(entry.keyHash), entry.dot)
+      const admission = admitImport(entry, {
+        held: presentAt(current, this.#frontierNow),
+        clock: state.clock.now,
+        covered,
+        frontier: this.#frontierNow,
+        promise,
+      })
+      this.#apply(entry, admission, { current, covered, isHealing: false })
+      return admission
+    })
+  }
+
+  /** What was judged is done (frontier.md R6): the dot is covered, the clock rises, and what is news takes its place. */
+  #apply(entry: Entry, admission: ImportAdmission, { current, covered, isHealing }: Judged): void {
+    if (leavesNoTrace(admission)) return
+    // Heard twice changes nothing, and so costs no batch.
+    if (!covered) this.#dots.push({ partition: partitionOf(entry.keyHash), dot: entry.dot })
+    this.#context.state.clock.witness(entry.version.hlc)
+    if (admission !== 'news') return
+    if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)
+    // It beats what is held, and is itself absent already: what it beats goes.
+    else if (typeof current === 'object') this.#drop(current)
+    else if (current === 'corrupt') this.#dropUnreadable(entry)
   }
 
   #purge({ rows }: Purge): number {
@@ -538,8 +580,8 @@ export class CommitDraft {
 }
 
 /** Entries that an arrival may change. */
-export function countOf(arrival: Arrival): number {
-  if (arrival.kind === 'entries') return arrival.entries.length
+export function countOf(arrival: PlannedArrival): number {
+  if (arrival.kind === 'entries' || arrival.kind === 'import') return arrival.entries.length
   return arrival.kind === 'purge' ? arrival.rows.length : 1
 }
 
@@ -566,7 +608,7 @@ function heldVersion(held: Held): Hlc | undefined {
 
 /** Bytes that an arrival holds while it waits. */
 export function weightOf(arrival: Arrival): number {
-  if (arrival.kind === 'membership' || arrival.kind === 'purge' || arrival.kind === 'index') return 0
   if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
+  if (!('entries' in arrival)) return 0
   return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
 }

@@ -16,7 +16,7 @@ import {
   type Store,
   type Timers,
 } from '@grapevine/core'
-import type { Arrival, IndexRepair, LeafRepair } from './arrival.ts'
+import type { Arrival, IndexRepair, LeafRepair, PlannedArrival } from './arrival.ts'
 import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
 import type { DiskWatch } from './disk-watch.ts'
 import { isSameSum, readLeaf, sumOf } from './leaf-look.ts'
@@ -142,6 +142,7 @@ export class Committer {
       if (await this.#land(flight)) this.#tell(flight.plan)
       return undefined
     }
+    if (flight === undefined) this.#look()
     const draft = new CommitDraft({ state: this.#state, hash: this.#context.hash, below: flight?.plan })
     const problem = await this.#fill(draft, flight)
     if (flight !== undefined && !(await this.#land(flight))) {
@@ -162,6 +163,18 @@ export class Committer {
     if (flight !== undefined) this.#tell(flight.plan)
     if (next === undefined) this.#tell(plan)
     return next
+  }
+
+  /** Nothing is under way, so what is in memory is what is on disk: whoever waits to see one moment of both sees it now. */
+  #look(): void {
+    for (let next = this.#queue[0]; next?.kind === 'look'; next = this.#queue[0]) {
+      this.#queue.shift()
+      try {
+        next.look(this.#state)
+      } catch (cause) {
+        next.fail({ outcome: 'not-applied', cause })
+      }
+    }
   }
 
   #send(plan: CommitPlan): Flight {
@@ -257,28 +270,27 @@ export class Committer {
   }
 
   /** Those who are next and can be planned together with the draft. What needs quiet is the first of its group. */
-  #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly Arrival[] {
+  #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly PlannedArrival[] {
     const isQuiet = flight === undefined && draft.arrivals.length === 0
+    const chunk: PlannedArrival[] = []
     let entries = 0
-    let end = 0
-    while (end < this.#queue.length && entries < COMMIT_ENTRIES_MAX) {
-      const arrival = this.#queue[end]
-      if (arrival === undefined) break
+    for (const arrival of this.#queue) {
+      if (entries >= COMMIT_ENTRIES_MAX || arrival.kind === 'look') break
       if (needsQuiet(arrival)) {
-        if (end === 0 && isQuiet) end = 1
+        if (chunk.length === 0 && isQuiet) chunk.push(arrival)
         break
       }
       entries += countOf(arrival)
-      end++
+      chunk.push(arrival)
     }
-    return this.#queue.slice(0, end)
+    return chunk
   }
 
   /**
    * Decides on each of the chunk and takes it out of the queue. Returns on how many: one that names an entry which cannot
    * be read waits until it is the first of its group and nothing is on its way.
    */
-  async #decide(chunk: readonly Arrival[], draft: CommitDraft, flight: Flight | undefined): Promise<number> {
+  async #decide(chunk: readonly PlannedArrival[], draft: CommitDraft, flight: Flight | undefined): Promise<number> {
     const wallMs = this.#context.clock.wallMs()
     let decided = 0
     try {
@@ -307,7 +319,7 @@ export class Committer {
     }
   }
 
-  async #read(chunk: readonly Arrival[], draft: CommitDraft): Promise<void> {
+  async #read(chunk: readonly PlannedArrival[], draft: CommitDraft): Promise<void> {
     const { store } = this.#context
     const unread = new Set<Address>()
     /** Whoever brings these has found that a row was here: that it is gone altogether makes no difference. */
@@ -319,6 +331,7 @@ export class Committer {
           draft.noteUnread(address, unread)
           if (arrival.source === 'heal') lost.add(address)
         }
+      else if (arrival.kind === 'import') for (const { address } of arrival.entries) draft.noteUnread(address, unread)
       else if (arrival.kind === 'purge') for (const { address } of arrival.rows) draft.noteUnread(address, unread)
     }
     const note = (address: Address, held: Held): void =>
@@ -360,7 +373,7 @@ export class Committer {
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
-  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: Arrival): Promise<void> {
+  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: PlannedArrival): Promise<void> {
     const { hash, store, measures, log } = this.#context
     for (const address of addresses) {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
@@ -454,15 +467,15 @@ interface Flight {
 }
 
 /** What changes more than entries, so that nothing is to be planned on top of it, nor it on top of anything. */
-function needsQuiet(arrival: Arrival): boolean {
+function needsQuiet(arrival: PlannedArrival): boolean {
   if (arrival.kind === 'entries') return arrival.claims.length > 0
   return arrival.kind === 'membership' || arrival.kind === 'leaf' || arrival.kind === 'index'
 }
 
-function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
+function corruptIn(arrival: PlannedArrival, draft: CommitDraft): readonly Address[] {
   if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
   // A purge passes by what it cannot read, and repairs are about it.
-  if (arrival.kind !== 'entries') return NONE
+  if (arrival.kind !== 'entries' && arrival.kind !== 'import') return NONE
   const addresses = arrival.entries.map(({ address }) => address)
   return addresses.filter((address) => draft.planned(address) === 'corrupt')
 }

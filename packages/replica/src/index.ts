@@ -1,6 +1,7 @@
 export type { QuestionHeader } from '@grapevine/core'
 export * from './fatal-error.ts'
 export type { UndecidedKey } from './leaf-mender.ts'
+export type { ImportFate } from './import-entries.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export { LeaveError, type Departure, type LeaveErrorCode } from './leave.ts'
 export * from './replica.ts'
@@ -16,3 +17,4 @@ export type {
   TombstoneReport,
   TombstonesOnMember,
 } from './tombstone-reports.ts'
+export type { SnapshotMoment } from './snapshot-moment.ts'

@@ -17,8 +17,10 @@ import type {
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
 import type { UndecidedKey } from './leaf-mender.ts'
+import type { ImportFate } from './import-entries.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
+import type { SnapshotMoment } from './snapshot-moment.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -181,6 +183,16 @@ export interface Replica {
   view(): StoreView
   /** @throws {WriteError} with the outcome. */
   write(request: WriteRequest): Promise<WriteResult>
+
+  /** One moment of everything, for a snapshot. The caller closes its view. */
+  moment(): Promise<SnapshotMoment>
+  /**
+   * Takes entries of a snapshot in: what the cluster has seen deleted stays deleted (frontier.md R17).
+   * @returns one fate for each of them.
+   * @throws {WriteError} while this node takes no writes.
+   * @throws {StoreError} when it is not known what became of them.
+   */
+  importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]>
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

@@ -6,6 +6,7 @@ import {
   type Address,
   type Answer,
   type BucketPolicy,
+  type Entry,
   type Held,
   type Identity,
   type MemberState,
@@ -71,8 +72,10 @@ import {
   type ReportContext,
   type ReportQuestion,
 } from './reports.ts'
+import { importEntries, type ImportFate } from './import-entries.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
+import { takeMoment, type SnapshotMoment } from './snapshot-moment.ts'
 import { sponsor } from './sponsor.ts'
 import {
   explainTombstone,
@@ -84,7 +87,7 @@ import {
 import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
-import { coordinateWrite } from './write.ts'
+import { coordinateWrite, type WriteRefusal } from './write.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
 const FLUSH_MS = 1_000
@@ -258,6 +261,20 @@ export class RunningReplica implements Replica {
 
   heal(address: Address): Promise<Held> {
     return this.#healer.heal(address)
+  }
+
+  moment(): Promise<SnapshotMoment> {
+    return takeMoment(this.#committer, this.#options.store, this.#options.timers)
+  }
+
+  importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]> {
+    return importEntries(entries, {
+      committer: this.#committer,
+      refusal: this.#writeRefusal,
+      wallMs: () => this.#options.clock.wallMs(),
+      driftMs: this.#options.settings.driftMs,
+      onUnreadable: ({ address }) => this.#healer.suspect(address),
+    })
   }
 
   evict(replica: ReplicaId): Promise<boolean> {
@@ -551,7 +568,7 @@ export class RunningReplica implements Replica {
    * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
    * follow what is held, whatever the clock says.
    */
-  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
+  readonly #writeRefusal = (): WriteRefusal | undefined => {
     if (this.#stopping || this.#isOut || this.#isLeaving) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
     if (this.#incompleteness() !== undefined) return 'not_ready'

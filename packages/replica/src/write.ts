@@ -12,8 +12,11 @@ export interface WriteContext {
   readonly hash: Hash
   readonly timers: Timers
   /** Why writes are not taken now, or undefined. */
-  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined
+  readonly refusal: () => WriteRefusal | undefined
 }
+
+/** Why this node takes no writes now, whatever they are. */
+export type WriteRefusal = 'not_ready' | 'draining' | 'cloned' | 'disk_full'
 
 /**
  * One client's write, from its queueing to the acknowledgements it asked for.
@@ -25,7 +28,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const { committer, rumors, owners, hash } = context
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
-    return fail(refusal ?? 'not_ready', REFUSED[refusal ?? 'not_ready'])
+    return Promise.reject(refusedWrite(refusal ?? 'not_ready'))
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
   const keyHash = hash.sha256(bytesOf(request.address))
   const members = owners.ofEntry({ keyHash }).length
@@ -89,7 +92,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   })
 }
 
-const REFUSED = {
+const REFUSED: Readonly<Record<WriteRefusal, string>> = {
   not_ready: 'this node is not ready',
   draining: 'this node is stopping',
   cloned: 'another process goes by the id of this node, so neither takes writes: /readyz?verbose says what to do',
@@ -98,9 +101,10 @@ const REFUSED = {
     'there is room; until then another node may take the write',
 }
 
-function fail(
-  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full',
-  message: string,
-): Promise<never> {
+export function refusedWrite(refusal: WriteRefusal): WriteError {
+  return new WriteError(refusal, 'not-applied', REFUSED[refusal])
+}
+
+function fail(code: 'overloaded' | 'quorum_not_met', message: string): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))
 }

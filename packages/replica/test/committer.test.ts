@@ -38,7 +38,11 @@ interface Bench {
   /** Why the replica was told to end. */
   readonly fatal: unknown[]
   /** What a batch waits for before it is written. */
-  readonly disk: { ready: Promise<void> }
+  readonly disk: {
+    ready: Promise<void>
+    /** What it waits for when it is written, before anybody hears of that. */
+    told: Promise<void>
+  }
 }
 
 async function bench(): Promise<Bench> {
@@ -46,7 +50,7 @@ async function bench(): Promise<Bench> {
   const time = new VirtualTime()
   const faults = { batches: 0, openings: 0, commits: 0, kind: 'No space left on device' }
   const fatal: unknown[] = []
-  const disk = { ready: Promise.resolve() }
+  const disk = { ready: Promise.resolve(), told: Promise.resolve() }
   const store = await LevelStore.open({
     hash: sha256,
     openDatabase: async () => {
@@ -69,6 +73,7 @@ async function bench(): Promise<Bench> {
         await disk.ready
         if (faults.batches-- > 0) throw new Error(`IO error: ${faults.kind}`)
         await write(options ?? {})
+        await disk.told
       }
       return rows
     },
@@ -428,4 +433,65 @@ it('takes nothing from the evicted that came before the mark and waited behind i
   expect(await admissions).toEqual(['refused'])
   expect(b.committer.state.covers(partitionOf(keyHash), dot)).toBe(false)
   expect(b.committer.state.frontier).toEqual(HLC_ZERO)
+})
+
+it('holds an import to what the batch under way lets others be promised (R17)', async () => {
+  const b = await bench()
+  const busy = busyDisk(b)
+  const address = addressOf('things', 'import')
+  const keyHash = sha256.sha256(bytesOf(address))
+  const imported = (wallMs: number, seq: number): Entry =>
+    sealEntry(
+      {
+        address,
+        keyHash,
+        version: { hlc: { wallMs, counter: 0 }, replica: 'e'.repeat(16) },
+        dot: { writer: 'f'.repeat(16), seq },
+        expiresAtMs: 0,
+        contentType: '',
+        value: Buffer.of(1),
+      },
+      sha256,
+    )
+  // Between the promise that is published now and the version of a write that is on its way to the disk.
+  const between = imported(b.time.wallMs(), 1)
+  await b.time.advance(5)
+  const write = put(b, 'written', 'v')
+  await b.time.advance(5)
+  const fates = new Promise<readonly string[]>((settle, fail) => {
+    b.committer.submit({ kind: 'import', entries: [between, imported(b.time.wallMs() + 1, 2)], settle, fail })
+  })
+  await b.time.advance(5)
+  busy.free()
+  await b.time.advance(5)
+  await write
+  expect(await fates).toEqual(['quarantined', 'news'])
+})
+
+it('shows a moment of disk and memory together, also when a batch is on disk of which the memory does not know', async () => {
+  const b = await bench()
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>()
+  b.disk.told = told
+  const write = applied(put(b, 'a', 'v'))
+  await b.time.advance(1)
+  expect(valueOf(b.store.read(addressOf('things', 'a')))).toBe('v')
+  const later = applied(put(b, 'b', 'v'))
+  const seen: unknown[] = []
+  b.committer.submit({
+    kind: 'look',
+    look: (state) => {
+      const held = ['a', 'b', 'c'].map((key) => b.store.read(addressOf('things', key)))
+      const covered = held.map(
+        (entry) => typeof entry === 'object' && state.covers(partitionOf(entry.keyHash), entry.dot),
+      )
+      seen.push(covered, state.totals.values)
+    },
+    fail: ({ cause }) => seen.push(cause),
+  })
+  const latest = applied(put(b, 'c', 'v'))
+  await b.time.advance(1)
+  expect(seen).toEqual([])
+  tell()
+  await Promise.all([write, later, latest])
+  expect(seen).toEqual([[true, true, false], 2])
 })

@@ -22,6 +22,7 @@ import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
+import { registerRestoreRoute } from './routes/restore.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 
 export interface ServerOptions {
@@ -112,6 +113,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerGossipRoutes(app, context)
   registerAdminRoutes(app, context)
   registerSnapshotRoute(app, context)
+  registerRestoreRoute(app, context)
   registerHealthRoutes(app, context)
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()

@@ -5,6 +5,8 @@ import {
   etagOf,
   HybridClock,
   isMet,
+  leafOf,
+  PARTITIONS,
   policyAddress,
   sealEntry,
   type Address,
@@ -22,6 +24,7 @@ import type {
   DivergenceReport,
   ExchangeReport,
   FormerMember,
+  ImportFate,
   KeyOnReplica,
   LeaveError,
   MemberView,
@@ -31,9 +34,11 @@ import type {
   ScrubReport,
   TombstoneExplanation,
   TombstoneReport,
+  SnapshotMoment,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
+import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
 import { systemHash } from '../src/index.ts'
 
 export const NODE_ID = '00000000000000a1'
@@ -331,6 +336,34 @@ export class FakeReplica implements Replica {
     return Promise.resolve(true)
   }
 
+  moment(): Promise<SnapshotMoment> {
+    const { identity, report } = this.status()
+    const entries = [...this.rows.values()]
+    return Promise.resolve({
+      identity,
+      promise: this.#clock.now,
+      clock: this.#clock.now,
+      frontier: HLC_ZERO,
+      folded: ['00000000000000f0'],
+      vectors: Array.from({ length: PARTITIONS }, () => [[NODE_ID, [1, Math.max(1, this.#seq)]]]),
+      root: rootOf(entries),
+      totals: { ...report.totals, bytes: entries.reduce((sum, { envelope }) => sum + envelope.length, 0) },
+      view: this.view(),
+    })
+  }
+
+  /** What becomes of the entries of these addresses; of all others that they are news. */
+  readonly importFates = new Map<Address, ImportFate>()
+  readonly imported: Entry[] = []
+
+  async importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]> {
+    await Promise.resolve()
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    this.imported.push(...entries)
+    return entries.map(({ address }) => this.importFates.get(address) ?? 'news')
+  }
+
   pause(what: Pausable): void {
     this.#paused.add(what)
   }
@@ -343,6 +376,17 @@ export class FakeReplica implements Replica {
     this.stopped = true
     return Promise.resolve()
   }
+}
+
+function rootOf(entries: readonly Entry[]): string {
+  const tree = new HashTree(systemHash)
+  for (const entry of entries) {
+    const leaf = leafOf(entry.keyHash)
+    const sum = tree.sum(leaf).slice()
+    addDigest(sum, entryDigest(entry, systemHash))
+    tree.setSum(leaf, sum)
+  }
+  return tree.root()
 }
 
 export function memberView(name: string, replica: string, fields: Partial<MemberView>): MemberView {

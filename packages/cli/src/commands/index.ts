@@ -18,6 +18,7 @@ import { repair } from './repair.ts'
 import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
+import { snapshot } from './snapshot.ts'
 import { status } from './status.ts'
 import { tombstones } from './tombstones.ts'
 import { UNBUILT } from './unbuilt.ts'
@@ -35,6 +36,7 @@ export const COMMANDS: readonly Command[] = [
   bucket,
   importCommand,
   exportCommand,
+  snapshot,
   divergence,
   diff,
   inspect,
