@@ -5,14 +5,18 @@ import type {
   Entry,
   FailedOutcome,
   FrontierGrounds,
+  Held,
   Hlc,
   Identity,
   KnownPeer,
   Partition,
   Precondition,
+  Receipt,
+  ReceiptGroup,
   ReplicaId,
   Roster,
   VectorRows,
+  WriteName,
   WriterId,
 } from '@grapevine/core'
 
@@ -31,6 +35,7 @@ export interface LocalWrite {
   readonly contentType: string
   readonly expiresAtMs: number
   readonly precondition: Precondition | undefined
+  readonly name: WriteName | undefined
   readonly settle: (outcome: LocalOutcome) => void
   readonly fail: (failure: CommitFailure) => void
 }
@@ -38,6 +43,9 @@ export interface LocalWrite {
 export type LocalOutcome =
   | { readonly kind: 'applied'; readonly entry: Entry }
   | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+  /** The write was taken in before. What the key holds now is its entry or what came after it. */
+  | { readonly kind: 'replayed'; readonly receipt: Receipt; readonly held: Held }
+  | { readonly kind: 'idempotency-mismatch' }
 
 /** Entries from elsewhere, and the vectors that may be adopted with them (frontier.md R7). */
 export interface RemoteEntries {
@@ -61,6 +69,15 @@ export interface Purge {
   readonly addresses: readonly Address[]
   /** Told how many went. */
   readonly settle: (dropped: number) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Receipts whose time is over. */
+export interface Forgetting {
+  readonly kind: 'forgetting'
+  readonly groups: readonly ReceiptGroup[]
+  /** Told how many receipts went. */
+  readonly settle: (forgotten: number) => void
   readonly fail: (failure: CommitFailure) => void
 }
 
@@ -93,7 +110,7 @@ export interface MembershipThen {
   readonly witness?: Hlc
 }
 
-export type Arrival = LocalWrite | RemoteEntries | Purge | MembershipChange
+export type Arrival = LocalWrite | RemoteEntries | Purge | Forgetting | MembershipChange
 
 /** What a failed commit is to whoever only waits for it. */
 export function errorOf({ cause }: CommitFailure): Error {

@@ -41,6 +41,7 @@ import type {
   Purge,
   RemoteEntries,
 } from './arrival.ts'
+import { PlannedReceipts, type ReceiptChanges } from './planned-receipts.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PlanContext {
@@ -57,6 +58,7 @@ export interface CommitPlan {
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  readonly receipts: ReceiptChanges
   /** Whether the policy of a bucket is among the changes. */
   readonly changesPolicies: boolean
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
@@ -83,6 +85,7 @@ const UNREADABLE: CommitFailure = {
  */
 export class CommitDraft {
   readonly #context: PlanContext
+  readonly receipts: PlannedReceipts
   readonly #arrivals: Arrival[] = []
   readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
@@ -113,6 +116,7 @@ export class CommitDraft {
     const { below, state } = context
     assert(below === undefined || below.bearsAnother, 'nothing may be planned on top of this plan')
     this.#context = context
+    this.receipts = new PlannedReceipts(below?.receipts)
     this.#totals = below?.batch.totals ?? state.totals
     this.#rebuilds = below?.batch.rebuilds ?? state.rebuilds
   }
@@ -156,7 +160,7 @@ export class CommitDraft {
     this.#rebuilds++
   }
 
-  /** Every key that the arrival names has to be `planned` or `read`. */
+  /** Every key that the arrival names has to be `planned` or `read`, and so have the receipts of names. */
   decide(arrival: Arrival, wallMs: number): void {
     this.#arrivals.push(arrival)
     this.#entries += countOf(arrival)
@@ -179,6 +183,10 @@ export class CommitDraft {
         const dropped = this.#purge(arrival)
         return () => arrival.settle(dropped)
       }
+      case 'forgetting': {
+        const forgotten = this.receipts.forget(arrival.groups)
+        return () => arrival.settle(forgotten)
+      }
       case 'membership':
         try {
           this.#changeMembership(arrival)
@@ -194,6 +202,14 @@ export class CommitDraft {
   #write(write: LocalWrite, wallMs: number): LocalOutcome | undefined {
     const { state, hash } = this.#context
     const current = this.#current(write.address)
+    // Before any condition, which the write itself may have made fail.
+    const known = write.name === undefined ? 'new' : this.receipts.judge(write.name, wallMs)
+    if (known === 'mismatch') return { kind: 'idempotency-mismatch' }
+    if (known !== 'new') {
+      // What is neither there nor behind the frontier was lost here.
+      const isLost = current === undefined && compareHlc(known.version.hlc, this.#frontierNow) > 0
+      return { kind: 'replayed', receipt: known, held: isLost ? 'corrupt' : current }
+    }
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
     const held = typeof current === 'object' && !isPurgeable(current, this.#frontierNow) ? current : undefined
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
@@ -208,11 +224,13 @@ export class CommitDraft {
         expiresAtMs: write.expiresAtMs,
         contentType: write.contentType,
         value: write.value,
+        name: write.name,
       },
       hash,
     )
     this.#dots.push({ partition, dot: entry.dot })
     this.#put(entry, current)
+    this.receipts.keep(entry, wallMs)
     return { kind: 'applied', entry }
   }
 
@@ -236,7 +254,11 @@ export class CommitDraft {
       })
       if (admission === 'refused' || admission === 'failed') return admission
       // Heard twice changes nothing, and so costs no batch.
-      if (!covered) this.#dots.push({ partition, dot: entry.dot })
+      if (!covered) {
+        this.#dots.push({ partition, dot: entry.dot })
+        // Also of one that lost: its client asks what became of it, not whether it is still there.
+        this.receipts.keep(entry, this.#wallMs)
+      }
       state.clock.witness(entry.version.hlc)
       if (admission === 'news' && !isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, source === 'heal')
       // It beats what is held, and is itself absent already: what it beats goes.
@@ -316,6 +338,7 @@ export class CommitDraft {
       ...(this.#frontier !== undefined && { frontier: this.#frontier }),
       ...(this.#folded !== undefined && { folded: [...this.#folded].toSorted() }),
       ...(isNewWriter && { writers: [...state.writers, state.writer] }),
+      ...this.receipts.rows(this.#wallMs),
     }
     const changesMembership = [batch.identity, batch.roster, batch.peers, batch.frontier, batch.folded].some(
       (part) => part !== undefined,
@@ -325,6 +348,7 @@ export class CommitDraft {
       batch,
       after: this.#after,
       sums: this.#sums,
+      receipts: this.receipts.changes,
       changesPolicies: this.#changesPolicies,
       promise: state.clock.now,
       tell: this.#tell,
@@ -333,6 +357,7 @@ export class CommitDraft {
         this.#dots.length === 0 &&
         this.#after.size === 0 &&
         this.#adopted.length === 0 &&
+        this.receipts.isEmpty &&
         !changesMembership &&
         !this.#ticked,
       bearsAnother: this.#adopted.length === 0 && !changesMembership,
@@ -418,6 +443,7 @@ export class CommitDraft {
 /** Entries that an arrival may change. */
 export function countOf(arrival: Arrival): number {
   if (arrival.kind === 'entries') return arrival.entries.length
+  if (arrival.kind === 'forgetting') return arrival.groups.reduce((sum, { ids }) => sum + ids.length, 0)
   return arrival.kind === 'purge' ? arrival.addresses.length : 1
 }
 
@@ -428,7 +454,7 @@ function heldVersion(held: Held): Hlc | undefined {
 
 /** Bytes that an arrival holds while it waits. */
 export function weightOf(arrival: Arrival): number {
-  if (arrival.kind === 'membership' || arrival.kind === 'purge') return 0
+  if (arrival.kind === 'membership' || arrival.kind === 'purge' || arrival.kind === 'forgetting') return 0
   if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
   return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
 }

@@ -2,6 +2,7 @@ import {
   bytesOf,
   COMMIT_ENTRIES_MAX,
   leafOf,
+  receiptOf,
   StoreError,
   WRITE_QUEUE_BYTES_MAX,
   WRITE_QUEUE_ENTRIES_MAX,
@@ -14,6 +15,7 @@ import {
   type Random,
   type Store,
   type Timers,
+  type WriteId,
 } from '@grapevine/core'
 import { addDigest, entryDigest } from '@grapevine/merkle'
 import type { Arrival } from './arrival.ts'
@@ -230,6 +232,8 @@ export class Committer {
         if (chunk.length === 0) break
         try {
           await this.#read(chunk, draft)
+          const ids = this.#unreadReceipts(chunk, draft)
+          if (ids.length > 0) await this.#readReceipts(ids, draft)
         } catch (error) {
           this.#take(chunk.length)
           for (const arrival of chunk) arrival.fail({ outcome: 'not-applied', cause: error })
@@ -324,6 +328,29 @@ export class Committer {
     }
     const addresses = [...unread]
     for (const [index, held] of (await store.readMany(addresses)).entries()) note(addresses[index] ?? '', held)
+  }
+
+  #unreadReceipts(chunk: readonly Arrival[], draft: CommitDraft): readonly WriteId[] {
+    const unread = new Set<WriteId>()
+    const wallMs = this.#context.clock.wallMs()
+    const note = (id: WriteId): void => draft.receipts.noteUnread(id, unread)
+    for (const arrival of chunk) {
+      if (arrival.kind === 'write' && arrival.name !== undefined) note(arrival.name.id)
+      else if (arrival.kind === 'forgetting') for (const { ids } of arrival.groups) ids.forEach(note)
+      else if (arrival.kind === 'entries')
+        for (const entry of arrival.entries) {
+          const { name } = entry
+          if (name !== undefined && receiptOf(entry, wallMs) !== undefined) note(name.id)
+        }
+    }
+    return [...unread]
+  }
+
+  async #readReceipts(ids: readonly WriteId[], draft: CommitDraft): Promise<void> {
+    const { store } = this.#context
+    const receipts =
+      ids.length <= SYNCHRONOUS_READS_MAX ? ids.map((id) => store.receipt(id)) : await store.receipts(ids)
+    for (const [index, id] of ids.entries()) draft.receipts.read(id, receipts[index])
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
@@ -429,7 +456,7 @@ function needsQuiet(arrival: Arrival): boolean {
 
 function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
   // A purge passes by what it cannot read.
-  if (arrival.kind === 'membership' || arrival.kind === 'purge') return NONE
+  if (arrival.kind === 'membership' || arrival.kind === 'purge' || arrival.kind === 'forgetting') return NONE
   if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
   const addresses = arrival.entries.map(({ address }) => address)
   return addresses.filter((address) => draft.planned(address) === 'corrupt')

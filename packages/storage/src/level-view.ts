@@ -17,6 +17,7 @@ import {
   type Purgeable,
   type PurgeRecord,
   type Range,
+  type ReceiptGroup,
   type StoreView,
   type VersionVector,
   type WriterId,
@@ -38,7 +39,8 @@ import type { Database } from './level-store.ts'
 import { findPurged } from './purge-log.ts'
 import { openRow } from './sealed-row.ts'
 import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
-import { storeErrorOf } from './store-trouble.ts'
+import { oldestGroups, receiptsEver } from './receipt-rows.ts'
+import { orStoreError } from './store-trouble.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
@@ -179,6 +181,12 @@ export class LevelView implements StoreView {
     )
   }
 
+  async oldestReceipts(limit: number): Promise<{ total: number; groups: readonly ReceiptGroup[] }> {
+    const reading = this.#reading()
+    const total = await orStoreError(() => receiptsEver(this.#db, this.#hash, reading))
+    return { total, groups: await oldestGroups(this.#db, limit, reading, this.#hash) }
+  }
+
   async purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined> {
     const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('g'), reverse: true, ...this.#reading() }))
     try {
@@ -201,15 +209,6 @@ export class LevelView implements StoreView {
 
   #reading(): Required<Reading> {
     return { keyEncoding: 'buffer', valueEncoding: 'buffer', snapshot: this.#snapshot }
-  }
-}
-
-/** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */
-async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    throw storeErrorOf('the database cannot be read', error)
   }
 }
 
