@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly session?: boolean | string | undefined
   /**
    * Whether every write carries a name of its own, so that it can be repeated when the answer is lost, and is applied
-   * once by the node that took it. Default no, for as long as nodes answer such a name with 501 `not_implemented`.
+   * once by the node that took it. Default yes.
    */
   readonly writeIds?: boolean | undefined
 }
@@ -89,7 +89,7 @@ export class Connection {
 
   constructor(urls: readonly string[], options: ConnectOptions, platform: Platform) {
     this.timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
-    this.nextWriteId = (options.writeIds ?? false) ? writeIds() : () => undefined
+    this.nextWriteId = (options.writeIds ?? true) ? writeIds() : () => undefined
     this.pool = new EndpointPool(urls)
     this.contact = platform.contact
     this.batchFormat = platform.batchFormat

@@ -89,6 +89,8 @@ export type WriteErrorCode =
   | 'timeout'
   | 'io_error'
   | 'draining'
+  /** The name of the write was another one's. */
+  | 'idempotency_mismatch'
   /** Refused before anything was done, or the disk was full when it came to writing. */
   | 'disk_full'
 

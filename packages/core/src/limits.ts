@@ -43,6 +43,13 @@ export const FRONTIER_GROUNDS_MAX = 1_024
 /** Keys dropped by one batch: as large as any other group commit. */
 export const PURGE_KEYS_PER_BATCH_MAX = 1_024
 
+/** How long a client may take to repeat a write whose answer it did not get: more than any outage that it sits out. */
+export const RECEIPT_AGE_MS_MAX = 86_400_000
+/** Receipts of named writes: about 100 MiB on disk, none in memory. */
+export const RECEIPTS_MAX = 1_000_000
+/** Forgotten by one batch: as large as any other group commit. */
+export const RECEIPTS_FORGOTTEN_PER_BATCH_MAX = 1_024
+
 export const LIST_LIMIT_MAX = 1_000
 export const LIST_LIMIT_DEFAULT = 100
 

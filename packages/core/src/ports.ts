@@ -4,6 +4,8 @@ import type { Roster } from './membership/roster.ts'
 import type { Leaf, Partition } from './placement/partition.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
+import type { Receipt, ReceiptGroup } from './record/receipt.ts'
+import type { WriteId } from './record/write-name.ts'
 import type { ClusterId, Dot, ReplicaId, Version, WriterId } from './version/version.ts'
 import type { VectorRows, VersionVector } from './vector/version-vector.ts'
 
@@ -184,6 +186,10 @@ export interface CommitBatch {
   readonly writers?: readonly WriterId[]
   /** Done before the changes. */
   readonly repairs?: RowRepairs
+  /** Of the named writes among the changes, and of those that came too late to change anything. */
+  readonly receipts?: readonly (readonly [WriteId, Receipt])[]
+  /** Receipts that go: groups by their numbers, and the ids whose receipts are still of those groups. */
+  readonly forgotten?: { readonly groups: readonly number[]; readonly ids: readonly WriteId[] }
   /** State as it was before this batch, for the store to start from after the next crash. */
   readonly checkpoint?: readonly PartitionState[]
 }
@@ -225,6 +231,11 @@ export interface Store {
   readonly state: StoredState
   read(address: Address): Held
   readMany(addresses: readonly Address[]): Promise<readonly Held[]>
+  /** Whether there was ever a receipt here, as far as is known: most clusters may never see a named write. */
+  readonly hasReceipts: boolean
+  /** What is remembered of the write of this name. A receipt that cannot be read is none. */
+  receipt(id: WriteId): Receipt | undefined
+  receipts(ids: readonly WriteId[]): Promise<readonly (Receipt | undefined)[]>
   /** One moment of the store. Holds back compaction: close it. */
   view(): StoreView
   /**
@@ -288,6 +299,8 @@ export interface StoreView {
   purgeable(below: Hlc, limit: number, after?: Purgeable): Promise<readonly Purgeable[]>
   /** The reasons why the frontier is where it is, newest first. */
   frontierGrounds(): Promise<readonly FrontierGrounds[]>
+  /** The oldest groups of receipts, as many as hold `limit` ids or one, and how many receipts there have ever been. */
+  oldestReceipts(limit: number): Promise<{ readonly total: number; readonly groups: readonly ReceiptGroup[] }>
   /** What was purged of this key last, if that was not too long ago. */
   purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined>
   /** When the oldest purge was that is remembered, by the wall clock of then. */

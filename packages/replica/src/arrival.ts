@@ -6,6 +6,7 @@ import type {
   Entry,
   FailedOutcome,
   FrontierGrounds,
+  Held,
   Hlc,
   Identity,
   ImportAdmission,
@@ -15,9 +16,12 @@ import type {
   Partition,
   Precondition,
   Purgeable,
+  Receipt,
+  ReceiptGroup,
   ReplicaId,
   Roster,
   VectorRows,
+  WriteName,
   WriterId,
 } from '@grapevine/core'
 import type { ReplicaState } from './replica-state.ts'
@@ -37,6 +41,7 @@ export interface LocalWrite {
   readonly contentType: string
   readonly expiresAtMs: number
   readonly precondition: Precondition | undefined
+  readonly name: WriteName | undefined
   readonly settle: (outcome: LocalOutcome) => void
   readonly fail: (failure: CommitFailure) => void
 }
@@ -44,6 +49,9 @@ export interface LocalWrite {
 export type LocalOutcome =
   | { readonly kind: 'applied'; readonly entry: Entry }
   | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+  /** The write was taken in before. What the key holds now is its entry or what came after it. */
+  | { readonly kind: 'replayed'; readonly receipt: Receipt; readonly held: Held }
+  | { readonly kind: 'idempotency-mismatch' }
 
 /** Entries from elsewhere, and the vectors that may be adopted with them (frontier.md R7). */
 export interface RemoteEntries {
@@ -115,6 +123,15 @@ export interface IndexRepair {
   readonly fail: (failure: CommitFailure) => void
 }
 
+/** Receipts whose time is over. */
+export interface Forgetting {
+  readonly kind: 'forgetting'
+  readonly groups: readonly ReceiptGroup[]
+  /** Told how many receipts went. */
+  readonly settle: (forgotten: number) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
 /** A change of who we are or whom we know, worked out from what holds when its turn comes. */
 export interface MembershipChange {
   readonly kind: 'membership'
@@ -145,7 +162,15 @@ export interface MembershipThen {
 }
 
 /** What a batch is made of. */
-export type PlannedArrival = LocalWrite | RemoteEntries | Import | Purge | LeafRepair | IndexRepair | MembershipChange
+export type PlannedArrival =
+  | LocalWrite
+  | RemoteEntries
+  | Import
+  | Purge
+  | Forgetting
+  | LeafRepair
+  | IndexRepair
+  | MembershipChange
 
 /** Changes nothing: a look at the state while no batch is under way, when memory and disk are of one moment. */
 export interface Look {

@@ -54,6 +54,7 @@ import type {
   RemoteEntries,
 } from './arrival.ts'
 import { isSameSum, type LeafRows } from './leaf-look.ts'
+import { PlannedReceipts, type ReceiptChanges } from './planned-receipts.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PlanContext {
@@ -70,6 +71,7 @@ export interface CommitPlan {
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  readonly receipts: ReceiptChanges
   /** Whether the policy of a bucket is among the changes. */
   readonly changesPolicies: boolean
   /**
@@ -108,6 +110,7 @@ const UNREADABLE: CommitFailure = {
  */
 export class CommitDraft {
   readonly #context: PlanContext
+  readonly receipts: PlannedReceipts
   readonly #arrivals: PlannedArrival[] = []
   readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
@@ -146,6 +149,7 @@ export class CommitDraft {
     const { below, state } = context
     assert(below === undefined || below.bearsAnother, 'nothing may be planned on top of this plan')
     this.#context = context
+    this.receipts = new PlannedReceipts(below?.receipts)
     this.#totals = below?.batch.totals ?? state.totals
     this.#rebuilds = below?.batch.rebuilds ?? state.rebuilds
   }
@@ -199,7 +203,7 @@ export class CommitDraft {
     this.#recomputed.set(leaf, sum)
   }
 
-  /** Every key that the arrival names has to be `planned` or `read`. */
+  /** Every key that the arrival names has to be `planned` or `read`, and so have the receipts of names. */
   decide(arrival: PlannedArrival, wallMs: number): void {
     this.#arrivals.push(arrival)
     this.#entries += countOf(arrival)
@@ -234,6 +238,10 @@ export class CommitDraft {
         const mended = this.#repairIndex(arrival)
         return () => arrival.settle(mended)
       }
+      case 'forgetting': {
+        const forgotten = this.receipts.forget(arrival.groups)
+        return () => arrival.settle(forgotten)
+      }
       case 'membership':
         try {
           this.#changeMembership(arrival)
@@ -249,6 +257,14 @@ export class CommitDraft {
   #write(write: LocalWrite, wallMs: number): LocalOutcome | undefined {
     const { state, hash } = this.#context
     const current = this.#current(write.address)
+    // Before any condition, which the write itself may have made fail.
+    const known = write.name === undefined ? 'new' : this.receipts.judge(write.name, wallMs)
+    if (known === 'mismatch') return { kind: 'idempotency-mismatch' }
+    if (known !== 'new') {
+      // What is neither there nor behind the frontier was lost here.
+      const isLost = current === undefined && compareHlc(known.version.hlc, this.#frontierNow) > 0
+      return { kind: 'replayed', receipt: known, held: isLost ? 'corrupt' : current }
+    }
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
     const held = typeof current === 'object' && !isPurgeable(current, this.#frontierNow) ? current : undefined
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
@@ -263,11 +279,13 @@ export class CommitDraft {
         expiresAtMs: write.expiresAtMs,
         contentType: write.contentType,
         value: write.value,
+        name: write.name,
       },
       hash,
     )
     this.#dots.push({ partition, dot: entry.dot })
     this.#put(entry, current)
+    this.receipts.keep(entry, wallMs)
     return { kind: 'applied', entry }
   }
 
@@ -323,7 +341,11 @@ export class CommitDraft {
   #apply(entry: Entry, admission: ImportAdmission, { current, covered, isHealing }: Judged): void {
     if (leavesNoTrace(admission)) return
     // Heard twice changes nothing, and so costs no batch.
-    if (!covered) this.#dots.push({ partition: partitionOf(entry.keyHash), dot: entry.dot })
+    if (!covered) {
+      this.#dots.push({ partition: partitionOf(entry.keyHash), dot: entry.dot })
+      // Also of one that lost: its client asks what became of it, not whether it is still there.
+      this.receipts.keep(entry, this.#wallMs)
+    }
     this.#context.state.clock.witness(entry.version.hlc)
     if (admission !== 'news') return
     if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)
@@ -461,6 +483,7 @@ export class CommitDraft {
       ...(this.#hasRepairs && {
         repairs: { absent: this.#absent, reindexed: this.#reindexed, strays: this.#strays },
       }),
+      ...this.receipts.rows(this.#wallMs),
     }
     const changesMembership = [batch.identity, batch.roster, batch.peers, batch.frontier, batch.folded].some(
       (part) => part !== undefined,
@@ -470,6 +493,7 @@ export class CommitDraft {
       batch,
       after: this.#after,
       sums: this.#sums,
+      receipts: this.receipts.changes,
       changesPolicies: this.#changesPolicies,
       doubtful: this.#doubtful(),
       promise: state.clock.now,
@@ -481,6 +505,7 @@ export class CommitDraft {
         this.#sums.size === 0 &&
         !this.#hasRepairs &&
         this.#adopted.length === 0 &&
+        this.receipts.isEmpty &&
         !changesMembership &&
         !this.#ticked,
       bearsAnother: this.#adopted.length === 0 && !changesMembership,
@@ -582,6 +607,7 @@ export class CommitDraft {
 /** Entries that an arrival may change. */
 export function countOf(arrival: PlannedArrival): number {
   if (arrival.kind === 'entries' || arrival.kind === 'import') return arrival.entries.length
+  if (arrival.kind === 'forgetting') return arrival.groups.reduce((sum, { ids }) => sum + ids.length, 0)
   return arrival.kind === 'purge' ? arrival.rows.length : 1
 }
 

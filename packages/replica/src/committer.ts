@@ -2,6 +2,7 @@ import {
   bytesOf,
   COMMIT_ENTRIES_MAX,
   leafOf,
+  receiptOf,
   StoreError,
   WRITE_QUEUE_BYTES_MAX,
   WRITE_QUEUE_ENTRIES_MAX,
@@ -15,6 +16,7 @@ import {
   type Random,
   type Store,
   type Timers,
+  type WriteId,
 } from '@grapevine/core'
 import type { Arrival, IndexRepair, LeafRepair, PlannedArrival } from './arrival.ts'
 import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
@@ -248,6 +250,8 @@ export class Committer {
         if (chunk.length === 0) break
         try {
           await this.#read(chunk, draft)
+          const ids = this.#unreadReceipts(chunk, draft)
+          if (ids.length > 0) await this.#readReceipts(ids, draft)
         } catch (error) {
           this.#take(chunk.length)
           for (const arrival of chunk) arrival.fail({ outcome: 'not-applied', cause: error })
@@ -370,6 +374,29 @@ export class Committer {
     } finally {
       await view.close()
     }
+  }
+
+  #unreadReceipts(chunk: readonly Arrival[], draft: CommitDraft): readonly WriteId[] {
+    const unread = new Set<WriteId>()
+    const wallMs = this.#context.clock.wallMs()
+    const note = (id: WriteId): void => draft.receipts.noteUnread(id, unread)
+    for (const arrival of chunk) {
+      if (arrival.kind === 'write' && arrival.name !== undefined) note(arrival.name.id)
+      else if (arrival.kind === 'forgetting') for (const { ids } of arrival.groups) ids.forEach(note)
+      else if (arrival.kind === 'entries' || arrival.kind === 'import')
+        for (const entry of arrival.entries) {
+          const { name } = entry
+          if (name !== undefined && receiptOf(entry, wallMs) !== undefined) note(name.id)
+        }
+    }
+    return [...unread]
+  }
+
+  async #readReceipts(ids: readonly WriteId[], draft: CommitDraft): Promise<void> {
+    const { store } = this.#context
+    const receipts =
+      ids.length <= SYNCHRONOUS_READS_MAX ? ids.map((id) => store.receipt(id)) : await store.receipts(ids)
+    for (const [index, id] of ids.entries()) draft.receipts.read(id, receipts[index])
   }
 
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */

@@ -14,6 +14,7 @@ import type {
   StoreView,
   Version,
   WriteConcern,
+  WriteName,
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
 import type { UndecidedKey } from './leaf-mender.ts'
@@ -30,13 +31,21 @@ export interface WriteRequest {
   /** Milliseconds since 1970, 0 for never. */
   readonly expiresAtMs: number
   readonly precondition?: Precondition
+  /** What the client calls this write: when it was taken in here before, its first receipt is the answer. */
+  readonly name?: WriteName
   readonly w: WriteConcern
   readonly timeoutMs: number
 }
 
 export type WriteResult =
-  /** Durable on `acks` of `members`, this one included. */
-  | { readonly kind: 'applied'; readonly version: Version; readonly acks: number; readonly members: number }
+  /** Durable on `acks` of `members`, this one included: it or what came after it. */
+  | {
+      readonly kind: 'applied'
+      readonly version: Version
+      readonly expiresAtMs: number
+      readonly acks: number
+      readonly members: number
+    }
   | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
 
 export type Pausable = 'rumors' | 'anti-entropy'

@@ -20,6 +20,7 @@ import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { firstPurgeable } from './purge-round.ts'
+import { forgetReceipts } from './receipt-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
 
@@ -100,7 +101,10 @@ export class Upkeep {
     rounds.every(
       'purge',
       () => options.settings.purgeIntervalMs,
-      () => this.#purge(),
+      async () => {
+        await this.#forgetReceipts()
+        await this.#purge()
+      },
     )
     rounds.every(
       'clocks',
@@ -205,6 +209,12 @@ export class Upkeep {
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)
+  }
+
+  async #forgetReceipts(): Promise<void> {
+    const { options, committer } = this.#context
+    // A deletion needs room too, and what is in the way now is looked at again.
+    if (!committer.isReadOnly) await forgetReceipts({ ...options, committer })
   }
 
   /** One silent member must not keep the others from being asked. */

@@ -1,4 +1,14 @@
-import { acksNeeded, StoreError, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import {
+  acksNeeded,
+  bytesOf,
+  StoreError,
+  Tally,
+  WriteError,
+  type Entry,
+  type Hash,
+  type Timers,
+  type Version,
+} from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -49,6 +59,30 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       deadline.cancel()
       resolve(result)
     }
+    /** Asks for the acknowledgements of a write by what its key holds, which is the write or what came after it. */
+    const gather = (receipt: Written, held: Entry, isReplay = false): void => {
+      acks = 1
+      const done = (): void => finish({ kind: 'applied', ...written(receipt), acks, members })
+      if (needed === 1) {
+        // Of a repetition others have heard, or will from whoever asks them.
+        if (!isReplay) rumors.ignite(held)
+        return done()
+      }
+      const tally = new Tally(
+        needed,
+        rumors.listeners(held).map(({ replica }) => replica),
+      )
+      const judge = (): void => {
+        acks = tally.acks
+        if (tally.verdict === 'reached') done()
+        else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
+      }
+      rumors.ignite(held, (replica, holds) => {
+        tally.record(replica, holds)
+        judge()
+      })
+      judge()
+    }
     committer.submit({
       kind: 'write',
       address: request.address,
@@ -57,6 +91,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       contentType: request.contentType,
       expiresAtMs: request.expiresAtMs,
       precondition: request.precondition,
+      name: request.name,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
         // Not knowing whether it is there is another thing than having no room for it.
@@ -67,30 +102,40 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         reject(new WriteError(code, outcome, message, 0, { cause }))
       },
       settle: (outcome) => {
-        if (outcome.kind === 'precondition-failed') return finish(outcome)
-        const { entry } = outcome
-        const { version } = entry
-        acks = 1
-        if (needed === 1) {
-          rumors.ignite(entry)
-          return finish({ kind: 'applied', version, acks, members })
+        switch (outcome.kind) {
+          case 'precondition-failed':
+            return finish(outcome)
+          case 'idempotency-mismatch':
+            deadline.cancel()
+            return reject(new WriteError('idempotency_mismatch', 'not-applied', MISMATCH))
+          case 'applied':
+            return gather(outcome.entry, outcome.entry)
+          case 'replayed': {
+            const { receipt, held } = outcome
+            if (typeof held === 'object') return gather(receipt, held, true)
+            acks = 1
+            if (held === undefined) {
+              // Gone by the frontier, so every member has seen what it was (frontier.md I3).
+              return finish({ kind: 'applied', ...written(receipt), acks: members, members })
+            }
+            return needed === 1
+              ? finish({ kind: 'applied', ...written(receipt), acks, members })
+              : giveUp('was taken in before, but what became of it here cannot be read')
+          }
         }
-        const asked = rumors.listeners(entry).map(({ replica }) => replica)
-        const tally = new Tally(needed, asked)
-        rumors.ignite(entry, (replica, holds) => {
-          tally.record(replica, holds)
-          judge()
-        })
-        function judge(): void {
-          acks = tally.acks
-          if (tally.verdict === 'reached') finish({ kind: 'applied', version, acks, members })
-          else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
-        }
-        judge()
       },
     })
   })
 }
+
+type Written = Pick<Entry, 'version' | 'expiresAtMs'>
+
+/** Without what else an entry or a receipt holds. */
+function written({ version, expiresAtMs }: Written): { version: Version; expiresAtMs: number } {
+  return { version, expiresAtMs }
+}
+
+const MISMATCH = 'the idempotency key of this write was used for another one; a new write needs a new key'
 
 const REFUSED: Readonly<Record<WriteRefusal, string>> = {
   not_ready: 'this node is not ready',

@@ -71,6 +71,7 @@ export class FakeReplica implements Replica {
   isReadOnly = false
   openViews = 0
   writes = 0
+  lastWrite: WriteRequest | undefined
   /** What the next writes reject with, first to last. */
   readonly failures: Error[] = []
   /** What each read throws while it is set. */
@@ -169,6 +170,7 @@ export class FakeReplica implements Replica {
       frontierGrounds: never,
       purgeRecord: never,
       purgesSinceMs: never,
+      oldestReceipts: never,
       scan: async function* ({ from, below, reverse }: Range) {
         const rows = [...moment, ...corrupt]
           .filter((row) => addressIn(row) >= from && addressIn(row) < below)
@@ -188,13 +190,15 @@ export class FakeReplica implements Replica {
   async write(request: WriteRequest): Promise<WriteResult> {
     await Promise.resolve()
     this.writes++
+    this.lastWrite = request
     const failure = this.failures.shift()
     if (failure !== undefined) throw failure
     const held = this.rows.get(request.address)
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
       return { kind: 'precondition-failed', held }
     const entry = this.put(request)
-    return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2 }
+    const { version, expiresAtMs } = entry
+    return { kind: 'applied', version, expiresAtMs, acks: request.w === 'all' ? 2 : 1, members: 2 }
   }
 
   put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {

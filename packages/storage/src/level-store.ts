@@ -21,12 +21,14 @@ import {
   type Hlc,
   type Identity,
   type KnownPeer,
+  type Receipt,
   type Roster,
   type RowRepairs,
   type Store,
   type StoredState,
   type StoreView,
   type StrayRow,
+  type WriteId,
   type WriterId,
 } from '@grapevine/core'
 import type { AbstractLevel } from 'abstract-level'
@@ -45,7 +47,7 @@ import {
   hashRow,
   journalRow,
   metaRow,
-  numberOfJournalRow,
+  numberOfRow,
   partitionRow,
   purgeLogOfRow,
   purgeLogRow,
@@ -56,6 +58,7 @@ import {
 import { LevelView } from './level-view.ts'
 import { droppedBy, encodePurged, tooMany, type PurgeRow } from './purge-log.ts'
 import { readEntries, readEntry } from './read-rows.ts'
+import { logReceipts, readReceipt, readReceipts, receiptsEver } from './receipt-rows.ts'
 import { openRow, sealRow } from './sealed-row.ts'
 import { storeErrorOf } from './store-trouble.ts'
 
@@ -101,6 +104,8 @@ export class LevelStore implements Store {
   #purgeLog: readonly PurgeRow[]
   /** Names of the rows that tell why the frontier was raised, oldest first. */
   #grounds: readonly Buffer[]
+  /** How many receipts there have been. */
+  #receipts: number
 
   private constructor(options: LevelStoreOptions, db: Database, loaded: Loaded) {
     this.#options = options
@@ -112,6 +117,7 @@ export class LevelStore implements Store {
     this.#journalBatches = loaded.state.replayedBatches
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
+    this.#receipts = loaded.receipts
   }
 
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
@@ -135,6 +141,20 @@ export class LevelStore implements Store {
   async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
     this.#refuseUnusable()
     return readEntries(this.#db, addresses, READ, this.#options.hash)
+  }
+
+  get hasReceipts(): boolean {
+    return this.#receipts > 0
+  }
+
+  receipt(id: WriteId): Receipt | undefined {
+    this.#refuseUnusable()
+    return readReceipt(this.#db, id, this.#options.hash)
+  }
+
+  async receipts(ids: readonly WriteId[]): Promise<readonly (Receipt | undefined)[]> {
+    this.#refuseUnusable()
+    return readReceipts(this.#db, ids, this.#options.hash)
   }
 
   view(): StoreView {
@@ -188,6 +208,7 @@ export class LevelStore implements Store {
     this.#journalBatches = loaded.state.replayedBatches
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
+    this.#receipts = loaded.receipts
     this.#poisoned = false
   }
 
@@ -227,6 +248,7 @@ export class LevelStore implements Store {
     if (batch.writers !== undefined) rows.put(metaRow('writers'), sealJson(batch.writers, hash), READ)
     const purgeLog = this.#logPurge(batch, number, rows)
     const grounds = batch.frontier === undefined ? this.#grounds : this.#logGrounds(batch.frontier, rows)
+    const receipts = logReceipts(batch, number, this.#receipts, rows, hash)
     if (batch.checkpoint !== undefined) {
       for (const state of batch.checkpoint)
         rows.put(partitionRow(state.partition), sealRow(encodePartition(state), hash), READ)
@@ -237,6 +259,7 @@ export class LevelStore implements Store {
     await rows.write({ sync: true })
     this.#purgeLog = purgeLog
     this.#grounds = grounds
+    this.#receipts = receipts
   }
 
   #logPurge(batch: CommitBatch, number: number, rows: Rows): readonly PurgeRow[] {
@@ -279,9 +302,10 @@ interface Loaded {
   readonly journalBytes: number
   readonly purgeLog: readonly PurgeRow[]
   readonly grounds: readonly Buffer[]
+  readonly receipts: number
 }
 
-type Rows = ReturnType<Database['batch']>
+export type Rows = ReturnType<Database['batch']>
 
 function dropEntry(rows: Rows, entry: Entry): void {
   rows.del(entryRow(entry.address), READ)
@@ -350,7 +374,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   let batchNumber = folded
   let journalBytes = 0
   for await (const [name, row] of db.iterator({ gt: journalRow(folded), lt: rowsOf('j').lt, ...READ })) {
-    const number = numberOfJournalRow(name)
+    const number = numberOfRow(name)
     // A hole in LevelDB's log is skipped without a word (facts.md); here it is a missing number.
     if (number !== batchNumber + 1)
       throw new StoreError('data_missing', `the database lost batches ${batchNumber + 1} to ${number - 1}`)
@@ -370,6 +394,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
     journalBytes,
     purgeLog: (await db.keys({ ...rowsOf('g'), ...READ }).all()).map(purgeLogOfRow),
     grounds: await db.keys({ ...rowsOf('f'), ...READ }).all(),
+    receipts: await receiptsEver(db, hash),
     state: {
       identity: await metaOf<Identity>(db, 'identity', hash),
       roster: (await metaOf<Roster>(db, 'roster', hash)) ?? EMPTY_ROSTER,

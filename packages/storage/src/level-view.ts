@@ -19,6 +19,7 @@ import {
   type Purgeable,
   type PurgeRecord,
   type Range,
+  type ReceiptGroup,
   type StoreView,
   type VersionVector,
   type WriterId,
@@ -41,7 +42,8 @@ import type { Database } from './level-store.ts'
 import { findPurged, purgedAtMsOf } from './purge-log.ts'
 import { openRow } from './sealed-row.ts'
 import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
-import { storeErrorOf } from './store-trouble.ts'
+import { oldestGroups, receiptsEver } from './receipt-rows.ts'
+import { orStoreError } from './store-trouble.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
@@ -198,6 +200,12 @@ export class LevelView implements StoreView {
     )
   }
 
+  async oldestReceipts(limit: number): Promise<{ total: number; groups: readonly ReceiptGroup[] }> {
+    const reading = this.#reading()
+    const total = await orStoreError(() => receiptsEver(this.#db, this.#hash, reading))
+    return { total, groups: await oldestGroups(this.#db, limit, reading, this.#hash) }
+  }
+
   async purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined> {
     const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('g'), reverse: true, ...this.#reading() }))
     try {
@@ -236,15 +244,6 @@ function indexRowsOf(entry: Entry): Buffer[] {
     hashRow(entry.keyHash),
     ...(purge === undefined ? [] : [purgeRow(purge, entry.address)]),
   ]
-}
-
-/** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */
-async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    throw storeErrorOf('the database cannot be read', error)
-  }
 }
 
 /** Jumps over what the vector covers without a gap, so that a pull costs what is missing and not what is there. */

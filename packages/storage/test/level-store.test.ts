@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asidesIn, forgetFormer, formerOf, LevelStore, openStore, setAside, type Database } from '../src/index.ts'
-import { batchOf, entryOf, sha256 } from './entries.ts'
+import { batchOf, entryOf, receiptWith, sha256 } from './entries.ts'
 import { collect, testStore } from './store-suite.ts'
 
 const FORMER = { replicas: ['c'.repeat(16)], addresses: ['h:7701'] }
@@ -61,6 +61,24 @@ testStore('classic-level', async () => {
       return openOnDisk(directory)
     },
   }
+})
+
+it('takes a receipt that is damaged for none, and a damaged group for one to forget', async () => {
+  const db = memory()
+  const store = await openInMemory(db)
+  const id = 'a'.repeat(16)
+  await store.commit(batchOf([], { receipts: [[id, receiptWith()]] }))
+  for (const name of [`i${id}`, 'k\0\0\0\0\0\x01']) {
+    const row = Buffer.from((await db.get(Buffer.from(name, 'latin1'))) ?? [])
+    row[12] = (row[12] ?? 0) ^ 1
+    await db.put(Buffer.from(name, 'latin1'), row)
+  }
+  expect(store.receipt(id)).toBeUndefined()
+  const view = store.view()
+  expect(await view.oldestReceipts(9)).toEqual({ total: 0, groups: [{ number: 1, atMs: 0, total: 0, ids: [] }] })
+  await view.close()
+  await store.reopen()
+  expect(store.receipt(id)).toBeUndefined()
 })
 
 const IDENTITY: Identity = {

@@ -60,6 +60,7 @@ async function receive(
       valueMax,
       wallMs: clock.wallMs(),
       policyOf: (bucket) => replica.policyOf(bucket),
+      hash: context.hash,
     })
     return {
       steps,
@@ -137,7 +138,7 @@ function runInOrder(
 
   const write = async (step: BatchStep & { readonly kind: 'write' }): Promise<Result> => {
     try {
-      const { address, value, contentType, expiresAtMs, precondition } = step
+      const { address, value, contentType, expiresAtMs, precondition, name } = step
       const result = await replica.write({
         address,
         value,
@@ -146,6 +147,7 @@ function runInOrder(
         w,
         timeoutMs,
         ...(precondition === undefined ? {} : { precondition }),
+        ...(name === undefined ? {} : { name }),
       })
       if (result.kind === 'precondition-failed') {
         const problem = problemBody(
@@ -161,7 +163,8 @@ function runInOrder(
         }
       }
       const { version, acks, members } = result
-      return { status: 204, etag: etagOf(version), acks: { count: acks, of: members }, ...expiry(expiresAtMs) }
+      const receipt = { etag: etagOf(version), acks: { count: acks, of: members } }
+      return { status: 204, ...receipt, ...expiry(result.expiresAtMs) }
     } catch (error) {
       return failed(error, true)
     }

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { HEADERS } from '@grapevine/contract'
-import { bucketOf, etagOf, isExpired, NO_POLICY, type Address, type Entry } from '@grapevine/core'
+import { bucketOf, etagOf, isExpired, NO_POLICY, writeNameOf, type Address, type Entry } from '@grapevine/core'
 import type { WriteRequest, WriteResult } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
@@ -14,8 +14,17 @@ import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '
 import { parseQuery } from '../http/query.ts'
 import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
 import { httpDate } from '../http/http-date.ts'
+import { idempotencyKeyOf } from '../http/idempotency.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
-import { checkConsistency, contentTypeOf, expiryOf, memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
+import {
+  checkConsistency,
+  contentTypeOf,
+  expiryOf,
+  memberCount,
+  timeoutOf,
+  ttlAsSaid,
+  writeConcernOf,
+} from './parameters.ts'
 
 const PATTERN = '/v1/kv/:bucket/*'
 const LABEL = '/v1/kv/{bucket}/{key}'
@@ -45,6 +54,12 @@ export function registerKeyRoutes(app: FastifyInstance, context: ServerContext):
   register('HEAD', (request, response, meter, startedMs) => routes.read(request, response, meter, startedMs, false))
   register('PUT', (request, response, meter, startedMs) => routes.put(request, response, meter, startedMs))
   register('DELETE', (request, response, meter, startedMs) => routes.delete(request, response, meter, startedMs))
+}
+
+/** All of a write but what it writes. */
+interface WriteTarget extends Omit<WriteRequest, 'value' | 'contentType' | 'name'> {
+  readonly idempotencyKey: string | undefined
+  readonly ttlMs: number | undefined
 }
 
 type Run = (request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number) => void
@@ -179,31 +194,35 @@ class KeyRoutes {
       request,
       response,
       this.#context.loaded.config.valueMax,
-      (value) => void this.#write(request, response, meter, startedMs, { ...target, value, contentType }),
+      (value) => void this.#write(request, response, meter, startedMs, this.#named(target, value, contentType)),
       () => meter.answered(response.statusCode, startedMs),
     )
   }
 
   delete(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number): void {
     const target = this.#writeTarget(request)
-    void this.#write(request, response, meter, startedMs, {
-      ...target,
-      value: undefined,
-      contentType: '',
-      expiresAtMs: 0,
-    })
+    void this.#write(request, response, meter, startedMs, this.#named({ ...target, expiresAtMs: 0 }, undefined, ''))
   }
 
-  /** All of a write but what it writes. */
-  #writeTarget(request: IncomingMessage): Omit<WriteRequest, 'value' | 'contentType'> {
+  #named(target: WriteTarget, value: Uint8Array | undefined, contentType: string): WriteRequest {
+    const { idempotencyKey, ttlMs, ...rest } = target
+    const write: WriteRequest = { ...rest, value, contentType }
+    if (idempotencyKey === undefined) return write
+    const request = { precondition: undefined, ...write, ttlMs }
+    return { ...write, name: writeNameOf(idempotencyKey, request, this.#context.hash) }
+  }
+
+  #writeTarget(request: IncomingMessage): WriteTarget {
     const { headers } = request
+    const idempotencyKey = idempotencyKeyOf(request)
     const { loaded, replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
       refuseUnbuiltHeaders(request, true)
       const address = addressFrom(path, false)
-      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs }
+      const expiresAtMs = this.#expiryOf(request, address, undefined)
+      return { address, expiresAtMs, w: 1, timeoutMs, idempotencyKey, ttlMs: undefined }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
     refuseUnbuiltHeaders(request, true)
@@ -214,6 +233,8 @@ class KeyRoutes {
       expiresAtMs: this.#expiryOf(request, address, query.get('ttl')),
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
+      idempotencyKey,
+      ttlMs: ttlAsSaid(query.get('ttl')),
       ...(precondition === undefined ? {} : { precondition }),
     }
   }
@@ -239,7 +260,7 @@ class KeyRoutes {
       if (result.kind === 'precondition-failed')
         sendProblem(response, preconditionFailed(result.held, servedBy, true), traceIdOf(request))
       else {
-        response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, servedBy))
+        response.writeHead(204, appliedHeaders(request, result, servedBy))
         response.end()
       }
     } catch (error) {
@@ -252,8 +273,7 @@ class KeyRoutes {
 
 function appliedHeaders(
   request: IncomingMessage,
-  { version, acks, members }: WriteResult & { readonly kind: 'applied' },
-  expiresAtMs: number,
+  { version, expiresAtMs, acks, members }: WriteResult & { readonly kind: 'applied' },
   servedBy: string,
 ): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
