@@ -16,6 +16,7 @@ import type {
   WriteConcern,
 } from '@grapevine/core'
 import type { ScrubReport } from './scrubber.ts'
+import type { Watch, WatchRequest } from './watch/watch.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -150,6 +151,8 @@ export interface ReplicaStatus {
   readonly frontier: Hlc
   /** Milliseconds since 1970 of the oldest tombstone, or undefined. */
   readonly oldestTombstoneMs: number | undefined
+  /** Who watches. */
+  readonly watchers: number
 }
 
 /** One running replica: what the server, and later the simulator's workload, may do with it. */
@@ -163,6 +166,9 @@ export interface Replica {
   view(): StoreView
   /** @throws {WriteError} with the outcome. */
   write(request: WriteRequest): Promise<WriteResult>
+
+  /** Follows the changes of a bucket from this turn on; `undefined` when too many do so already. */
+  watch(request: WatchRequest): Watch | undefined
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

@@ -23,6 +23,7 @@ import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
+import { registerWatchRoute } from './routes/watch.ts'
 
 export interface ServerOptions {
   readonly replica: Replica
@@ -109,6 +110,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerGossipRoutes(app, context)
   registerAdminRoutes(app, context)
   registerSnapshotRoute(app, context)
+  registerWatchRoute(app, context)
   registerHealthRoutes(app, context)
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()

@@ -243,7 +243,6 @@ describe('what is not built yet', () => {
     ['POST', '/v1/admin/restore'],
     ['POST', '/v1/admin/leave'],
     ['GET', '/v1/admin/events'],
-    ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
     ['GET', '/openapi.json'],
     ['GET', '/docs'],

@@ -25,6 +25,9 @@ import type {
   Replica,
   ReplicaStatus,
   ScrubReport,
+  Watch,
+  WatchItem,
+  WatchRequest,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -115,6 +118,7 @@ export class FakeReplica implements Replica {
       divergentPartitions: { n2: 3 },
       frontier: HLC_ZERO,
       oldestTombstoneMs: undefined,
+      watchers: this.watches.filter(({ isClosed }) => !isClosed).length,
     }
   }
 
@@ -160,6 +164,16 @@ export class FakeReplica implements Replica {
         return Promise.resolve()
       },
     }
+  }
+
+  readonly watches: FakeWatch[] = []
+  watchersMax = 10
+
+  watch(request: WatchRequest): Watch | undefined {
+    if (this.watches.length >= this.watchersMax) return undefined
+    const watch = new FakeWatch(request)
+    this.watches.push(watch)
+    return watch
   }
 
   async write(request: WriteRequest): Promise<WriteResult> {
@@ -290,6 +304,37 @@ export class FakeReplica implements Replica {
   stop(): Promise<void> {
     this.stopped = true
     return Promise.resolve()
+  }
+}
+
+/** A watch that tells what the test says. */
+export class FakeWatch implements Watch {
+  readonly request: WatchRequest
+  readonly #pieces: (readonly WatchItem[])[] = []
+  #wake: () => void = () => {}
+  isClosed = false
+
+  constructor(request: WatchRequest) {
+    this.request = request
+  }
+
+  tell(...piece: readonly WatchItem[]): void {
+    this.#pieces.push(piece)
+    this.#wake()
+  }
+
+  /** As a replica does that stops. */
+  close(): void {
+    this.isClosed = true
+    this.#wake()
+  }
+
+  async next(): Promise<readonly WatchItem[] | undefined> {
+    while (this.#pieces.length === 0 && !this.isClosed)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    return this.isClosed ? undefined : this.#pieces.shift()
   }
 }
 

@@ -19,6 +19,7 @@ import { server } from './server.ts'
 import { simulate } from './simulate.ts'
 import { status } from './status.ts'
 import { UNBUILT } from './unbuilt.ts'
+import { watchCommand } from './watch.ts'
 
 /** In the order of the overview. */
 export const COMMANDS: readonly Command[] = [
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   put,
   deleteCommand,
   list,
+  watchCommand,
   bucket,
   importCommand,
   exportCommand,

@@ -211,7 +211,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
   route(app, context, 'POST', '/v1/admin/leave', unbuilt('Leaving the cluster', true))
   route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
-  routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }
 
 function exchangeBody(report: ExchangeReport): ExchangeBody {
