@@ -47,6 +47,10 @@ export type CounterName =
   | 'refused_entries'
   /** Reopenings of the store after a failed write. */
   | 'store_reopens'
+  /** Watches that began · `new`, `resumed`; and those that had to read on from the store, `reread`, or could not, `resync`. */
+  | 'watches'
+  /** Changes told to those who watch. */
+  | 'watch_events'
 
 /** What is measured as a distribution, in seconds unless it says otherwise. */
 export type DistributionName =

@@ -65,9 +65,15 @@ export class Committer {
   #closed = false
   #reopening = false
   #policyEpoch = 0
+  #isCommitting = false
   #failedMs = Number.NEGATIVE_INFINITY
   /** Why nothing is committed any more. */
   #ended: unknown
+
+  /** Called in the turn in which the state advances by a batch, before anybody is told of it. */
+  onCommitted: (plan: CommitPlan) => void = NOBODY
+  /** Called when the state begins anew from what is on disk: nobody was told what became of the last batch. */
+  onReopened: () => void = NOBODY
 
   constructor(context: CommitterContext) {
     this.#context = context
@@ -94,6 +100,11 @@ export class Committer {
   /** Another number whenever the policy of some bucket may have changed. */
   get policyEpoch(): number {
     return this.#policyEpoch
+  }
+
+  /** Whether a batch is on its way: what the store shows may already be ahead of the state. */
+  get isCommitting(): boolean {
+    return this.#isCommitting
   }
 
   get isReopening(): boolean {
@@ -183,6 +194,7 @@ export class Committer {
     const { store, clock, measures } = this.#context
     const batch = store.wantsCheckpoint ? { ...plan.batch, checkpoint: this.#state.checkpoint() } : plan.batch
     const startedMs = clock.monotonicMs()
+    this.#isCommitting = true
     const flight: Flight = {
       plan: { ...plan, batch },
       hasLanded: false,
@@ -211,10 +223,12 @@ export class Committer {
   async #land(flight: Flight): Promise<boolean> {
     const failure = await flight.landed
     const { plan } = flight
+    this.#isCommitting = false
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
       if (plan.changesPolicies) this.#policyEpoch++
       for (const leaf of plan.doubtful) this.onDoubt(leaf)
+      this.onCommitted(plan)
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
@@ -429,6 +443,7 @@ export class Committer {
         // What became of the failed commit is known only now.
         this.#policyEpoch++
         this.#reopening = false
+        this.onReopened()
         disk.opened()
         measures.add('store_reopens')
         log.warn('store-reopened', { replayedBatches: store.state.replayedBatches })

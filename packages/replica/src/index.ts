@@ -18,3 +18,4 @@ export type {
   TombstonesOnMember,
 } from './tombstone-reports.ts'
 export type { SnapshotMoment } from './snapshot-moment.ts'
+export { WATCHERS_MAX, type Watch, type WatchItem, type WatchRequest } from './watch/watch.ts'

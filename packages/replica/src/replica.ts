@@ -22,6 +22,7 @@ import type { ImportFate } from './import-entries.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 import type { SnapshotMoment } from './snapshot-moment.ts'
+import type { Watch, WatchRequest } from './watch/watch.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -179,6 +180,8 @@ export interface ReplicaStatus {
   readonly frontierLagsMs: Readonly<Record<string, number>>
   /** Many tombstones that do not go. */
   readonly tombstonesPileUp: boolean
+  /** Who watches. */
+  readonly watchers: number
 }
 
 /** One running replica: what the server, and later the simulator's workload, may do with it. */
@@ -202,6 +205,9 @@ export interface Replica {
    * @throws {StoreError} when it is not known what became of them.
    */
   importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]>
+
+  /** Follows the changes of a bucket from this turn on; `undefined` when too many do so already. */
+  watch(request: WatchRequest): Watch | undefined
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

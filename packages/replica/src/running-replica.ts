@@ -87,6 +87,9 @@ import {
 import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
+import { ChangeFeed } from './watch/change-feed.ts'
+import { ExpiryTeller } from './watch/expiry-teller.ts'
+import { openWatch, WATCHERS_MAX, type Watch, type WatchRequest } from './watch/watch.ts'
 import { coordinateWrite, type WriteRefusal } from './write.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
@@ -106,6 +109,7 @@ export class RunningReplica implements Replica {
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
   readonly #policies: BucketPolicies
+  readonly #feed: ChangeFeed
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
@@ -176,6 +180,11 @@ export class RunningReplica implements Replica {
       bytesPerSecond: settings.scrubBytesPerSecond,
       isStopping: () => this.#stopping,
     })
+    this.#feed = new ChangeFeed({ ...options, state, itemsMax: settings.feedItems })
+    this.#feed.start()
+    new ExpiryTeller({ ...options, feed: this.#feed }).start()
+    this.#committer.onCommitted = (plan) => this.#feed.committed(plan)
+    this.#committer.onReopened = () => this.#feed.reset()
     this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
     this.#intake.onRefused = ({ keyHash }, from) => this.#mender.examine(leafOf(keyHash), from)
     this.#committer.onDoubt = (leaf) => this.#suspects.onDoubtfulLeaf(leaf)
@@ -227,6 +236,7 @@ export class RunningReplica implements Replica {
       oldestTombstoneMs: member?.tombstones.oldestMs,
       frontierLagsMs: this.#frontierLagsMs(),
       tombstonesPileUp: member?.tombstones.isPilingUp ?? false,
+      watchers: this.#feed.watchers,
     }
   }
 
@@ -245,6 +255,19 @@ export class RunningReplica implements Replica {
 
   view(): StoreView {
     return this.#options.store.view()
+  }
+
+  watch(request: WatchRequest): Watch | undefined {
+    if (this.#feed.watchers >= WATCHERS_MAX) return undefined
+    const committer = this.#committer
+    return openWatch(request, {
+      ...this.#options,
+      feed: this.#feed,
+      state: () => committer.state,
+      isCommitting: () => committer.isCommitting,
+      onUnreadable: (address) => this.#healer.suspect(address),
+      isStopping: () => this.#stopping,
+    })
   }
 
   write(request: WriteRequest): Promise<WriteResult> {
@@ -528,6 +551,7 @@ export class RunningReplica implements Replica {
   async #becomeMember(identity: Identity, member: MemberParts, joining: JoinContext): Promise<void> {
     const { log } = this.#options
     await bootstrap(identity.sponsor, this.#conversing(member), joining)
+    this.#feed.start()
     log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#committer.state.totals })
     const knowledge = (): Knowledge => knowledgeOf(this.#committer.state)
     const others: Introduction['others'] = () =>

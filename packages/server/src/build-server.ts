@@ -24,6 +24,7 @@ import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
 import { registerRestoreRoute } from './routes/restore.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
+import { registerWatchRoute } from './routes/watch.ts'
 
 export interface ServerOptions {
   readonly replica: Replica
@@ -114,6 +115,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerAdminRoutes(app, context)
   registerSnapshotRoute(app, context)
   registerRestoreRoute(app, context)
+  registerWatchRoute(app, context)
   registerHealthRoutes(app, context)
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()

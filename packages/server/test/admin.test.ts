@@ -241,7 +241,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/divergence/stream'],
     ['POST', '/v1/admin/restore'],
     ['GET', '/v1/admin/events'],
-    ['GET', '/v1/watch/b'],
     ['POST', '/v1/visibility'],
     ['GET', '/openapi.json'],
     ['GET', '/docs'],

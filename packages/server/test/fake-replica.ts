@@ -35,6 +35,9 @@ import type {
   TombstoneExplanation,
   TombstoneReport,
   SnapshotMoment,
+  Watch,
+  WatchItem,
+  WatchRequest,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -137,6 +140,7 @@ export class FakeReplica implements Replica {
       oldestTombstoneMs: undefined,
       frontierLagsMs: { n1: 0, n2: 38_000 },
       tombstonesPileUp: this.tombstonesPileUp,
+      watchers: this.watches.filter(({ isClosed }) => !isClosed).length,
     }
   }
 
@@ -185,6 +189,16 @@ export class FakeReplica implements Replica {
         return Promise.resolve()
       },
     }
+  }
+
+  readonly watches: FakeWatch[] = []
+  watchersMax = 10
+
+  watch(request: WatchRequest): Watch | undefined {
+    if (this.watches.length >= this.watchersMax) return undefined
+    const watch = new FakeWatch(request)
+    this.watches.push(watch)
+    return watch
   }
 
   async write(request: WriteRequest): Promise<WriteResult> {
@@ -391,6 +405,37 @@ function rootOf(entries: readonly Entry[]): string {
     tree.setSum(leaf, sum)
   }
   return tree.root()
+}
+
+/** A watch that tells what the test says. */
+export class FakeWatch implements Watch {
+  readonly request: WatchRequest
+  readonly #pieces: (readonly WatchItem[])[] = []
+  #wake: () => void = () => {}
+  isClosed = false
+
+  constructor(request: WatchRequest) {
+    this.request = request
+  }
+
+  tell(...piece: readonly WatchItem[]): void {
+    this.#pieces.push(piece)
+    this.#wake()
+  }
+
+  /** As a replica does that stops. */
+  close(): void {
+    this.isClosed = true
+    this.#wake()
+  }
+
+  async next(): Promise<readonly WatchItem[] | undefined> {
+    while (this.#pieces.length === 0 && !this.isClosed)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    return this.isClosed ? undefined : this.#pieces.shift()
+  }
 }
 
 export function memberView(name: string, replica: string, fields: Partial<MemberView>): MemberView {

@@ -22,6 +22,7 @@ import { snapshot } from './snapshot.ts'
 import { status } from './status.ts'
 import { tombstones } from './tombstones.ts'
 import { UNBUILT } from './unbuilt.ts'
+import { watchCommand } from './watch.ts'
 
 /** In the order of the overview. */
 export const COMMANDS: readonly Command[] = [
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   put,
   deleteCommand,
   list,
+  watchCommand,
   bucket,
   importCommand,
   exportCommand,

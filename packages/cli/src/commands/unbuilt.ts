@@ -5,7 +5,6 @@ import { helpOf } from '../help.ts'
 /** What the command is to do one day. Known by name, so that nobody takes it for a misspelling. */
 export const UNBUILT: readonly Command[] = [
   unbuilt('doctor', 'Find what is unwell', 'doctor', 'grapevine status'),
-  unbuilt('watch', 'Follow the changes of a bucket', 'watch BUCKET [--prefix P]', 'grapevine list BUCKET'),
   unbuilt('gossip', 'Look into the gossip', 'gossip rumors | tail | aggregates', 'grapevine members'),
   unbuilt('explain', 'Why a key has the value it has', 'explain BUCKET KEY', 'grapevine inspect BUCKET KEY'),
   unbuilt('verify', 'Check the proof for a key', 'verify BUCKET KEY', 'grapevine inspect BUCKET KEY'),

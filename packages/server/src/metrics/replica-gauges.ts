@@ -32,6 +32,7 @@ export function replicaGauges(status: ReplicaStatus, wallMs: number): string {
       'peer',
       secondsOf(status.skewsMs),
     ),
+    gauge('watchers', 'Watches that are open', status.watchers),
     gauge('write_queue', 'Writes that wait for a commit', status.writeQueue),
     gauge('suspect_leaves', 'Leaves that are known to have lost rows', status.suspectLeaves),
     gauge(

@@ -41,6 +41,13 @@ const COUNTERS: Readonly<Record<CounterName, CounterRow>> = {
   false_suspicions: ['false_suspicions_total', 'Members that were suspected and turned out to be alive'],
   refused_entries: ['refused_entries_total', 'Entries refused because they are older than a purge'],
   store_reopens: ['store_reopens_total', 'Reopenings of the store after a failed write'],
+  watches: [
+    'watches_total',
+    'Watches that began, anew or from where another was, that read on from the store, and that missed something',
+    'how',
+    ['new', 'resumed', 'reread', 'resync'],
+  ],
+  watch_events: ['watch_events_total', 'Changes told to those who watch'],
 }
 
 const DISTRIBUTIONS: Readonly<

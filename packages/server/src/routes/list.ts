@@ -212,7 +212,8 @@ function itemOf(entry: Entry, withValue: boolean): ListItem {
   }
 }
 
-function boundOf(query: Query, name: string, base64url: boolean): ByteString | undefined {
+/** A key, or the beginning of some, in a query. */
+export function boundOf(query: Query, name: string, base64url: boolean): ByteString | undefined {
   const text = query.get(name)
   if (text === undefined || text === '') return undefined
   if (base64url) return decodeBase64UrlKey(text)
