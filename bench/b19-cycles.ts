@@ -10,6 +10,8 @@ import { readSettings } from './harness/settings.ts'
 import { Workspace } from './harness/workspace.ts'
 import { startGrapevine } from './peers/grapevine.ts'
 
+/** How long the disk has to look the same before it counts as at rest. */
+const REST_SECONDS = 3
 /** Of all cycles, those that come before the first look. */
 const WARM_UP_SHARE = 0.1
 /** How many keys are there before the first of them is deleted again. */
@@ -35,7 +37,7 @@ const report = new ScenarioReport(
     title: `disk use after ${numberText(cycles)} puts and deletes, each of another key`,
     method: [
       `One node, all settings at their defaults. Values of ${VALUE_BYTES} random bytes. A key is deleted when up to ${numberText(AHEAD)} others have come.`,
-      `Warm-up: ${numberText(cycles * WARM_UP_SHARE)} cycles before the first look. Looked at ${PARTS} times while ${numberText(cycles)} more run, each time when no tombstone is left.`,
+      `Warm-up: ${numberText(cycles * WARM_UP_SHARE)} cycles before the first look. Looked at ${PARTS} times while ${numberText(cycles)} more run, each time when no tombstone is left and the disk has come to rest.`,
       'Disk use is what all files in the data directory take, the log of LevelDB included, whatever it happens to hold.',
     ],
   },
@@ -45,19 +47,23 @@ await using workspace = await Workspace.make(directory)
 await using node = await startGrapevine({ directory: workspace.path, profile })
 const dataDirectory = join(workspace.path, node.name)
 
-async function untilPurged(): Promise<void> {
+/** Purged, and nothing more goes on. */
+async function atRestMiB(): Promise<number> {
   const deadlineMs = performance.now() + PURGED_SECONDS_MAX * 1_000
-  while ((await metricOf(node, 'grapevine_tombstones')) > 0) {
-    if (performance.now() > deadlineMs) throw new Error(`tombstones are left after ${PURGED_SECONDS_MAX} s`)
-    await sleep(100)
+  let [last, sinceMs] = [0, performance.now()]
+  for (;;) {
+    const [left, now] = [await metricOf(node, 'grapevine_tombstones'), await diskMiB(dataDirectory)]
+    if (left > 0 || now !== last) [last, sinceMs] = [now, performance.now()]
+    else if (performance.now() - sinceMs > REST_SECONDS * 1_000) return now
+    if (performance.now() > deadlineMs) throw new Error(`${left} tombstones are left after ${PURGED_SECONDS_MAX} s`)
+    await sleep(200)
   }
 }
 
 async function run(first: number, count: number): Promise<{ atWork: number; atRest: number }> {
   await applyAll([node.port], cyclesFrom(first, count))
   const atWork = await diskMiB(dataDirectory)
-  await untilPurged()
-  return { atWork, atRest: await diskMiB(dataDirectory) }
+  return { atWork, atRest: await atRestMiB() }
 }
 
 let next = 0

@@ -246,6 +246,13 @@ export interface Store {
   commit(batch: CommitBatch): Promise<void>
   /** Whether enough has gathered since the last checkpoint for the next batch to carry one. */
   readonly wantsCheckpoint: boolean
+  /** Has the next batch carry one, whatever has gathered. */
+  wantCheckpoint(): void
+  /**
+   * Gives back what dropped and overwritten rows still take, as far as that is quickly done. Nothing but space depends on it:
+   * it may be left out, and ended by a crash at any point.
+   */
+  compact(): Promise<void>
   /** Closes and opens again after a failed commit, and reads `state` anew. */
   reopen(): Promise<void>
   close(): Promise<void>

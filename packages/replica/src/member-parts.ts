@@ -220,7 +220,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   const publishing = { ask, state, learn }
   const publishTo = (replica: ReplicaId): Promise<void> => exchangeKnowledge(replica, publishing)
   const publications = new Publications()
-  const purger = new Purger({ committer, store, timers, log })
+  const purger = new Purger({ committer, store, timers, log, changeMembership })
   const tombstones = new TombstoneWatch({
     state,
     store,

@@ -262,11 +262,17 @@ export class Upkeep {
   }
 
   async #purge(): Promise<void> {
-    const { member, options } = this.#context
-    const { pullIntervalMs } = options.settings
+    const { member } = this.#context
     // Of two that go by one id neither knows what the other has said in its name (frontier.md R16).
     if (member.twins.twin !== undefined) return
     await member.purger.sweep()
+    await this.#raiseFrontierWhereDue()
+    await member.purger.reclaim()
+  }
+
+  async #raiseFrontierWhereDue(): Promise<void> {
+    const { member, options } = this.#context
+    const { pullIntervalMs } = options.settings
     for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
       const oldest = await member.tombstones.lookAtOldest()
       if (!this.mayLookAtFrontier || !this.#isWorthALook(oldest) || !this.#isMyTurn()) return

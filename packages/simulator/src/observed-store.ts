@@ -18,6 +18,14 @@ export class ObservedStore implements Store {
     return this.#store.wantsCheckpoint
   }
 
+  wantCheckpoint(): void {
+    this.#store.wantCheckpoint()
+  }
+
+  compact(): Promise<void> {
+    return this.#store.compact()
+  }
+
   read(address: Address): Held {
     return this.#store.read(address)
   }

@@ -74,6 +74,8 @@ export interface IdentityWitness {
 export interface LevelStoreOptions {
   /** Opens the database, at the start and again after a failed write. */
   readonly openDatabase: () => Promise<Database>
+  /** Has the database that was opened last give back space, where it can. */
+  readonly compactDatabase?: () => Promise<void>
   readonly hash: Hash
   readonly identityWitness?: IdentityWitness
 }
@@ -96,6 +98,7 @@ export class LevelStore implements Store {
   #db: Database
   #state: StoredState
   #poisoned = false
+  #isCheckpointWanted = false
   #batchNumber: number
   #firstJournalRow: number
   #journalBytes: number
@@ -130,7 +133,22 @@ export class LevelStore implements Store {
   }
 
   get wantsCheckpoint(): boolean {
-    return this.#journalBytes > JOURNAL_BYTES_MAX || this.#journalBatches >= JOURNAL_BATCHES_MAX
+    return (
+      this.#isCheckpointWanted || this.#journalBytes > JOURNAL_BYTES_MAX || this.#journalBatches >= JOURNAL_BATCHES_MAX
+    )
+  }
+
+  wantCheckpoint(): void {
+    this.#isCheckpointWanted = true
+  }
+
+  async compact(): Promise<void> {
+    this.#refuseUnusable()
+    try {
+      await this.#options.compactDatabase?.()
+    } catch (error) {
+      throw storeErrorOf('the database did not give space back', error)
+    }
   }
 
   read(address: Address): Held {
@@ -180,6 +198,7 @@ export class LevelStore implements Store {
     this.#journalBytes += journal.length
     this.#journalBatches++
     if (batch.checkpoint !== undefined) {
+      this.#isCheckpointWanted = false
       this.#firstJournalRow = number
       this.#journalBytes = journal.length
       this.#journalBatches = 1
