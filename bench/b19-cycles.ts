@@ -82,9 +82,20 @@ report.add(
   figure('at the end ÷ after the warm-up', '×', [last.atRest / warm.atRest], { sense: 'at most', limit: 1.2 }),
   figure('after the warm-up', 'MiB', [warm.atRest]),
   figure('at the end', 'MiB', [last.atRest]),
-  figure('at rest', 'MiB', later.map(({ atRest }) => atRest)),
-  figure('at work', 'MiB', later.map(({ atWork }) => atWork)),
+  figure(
+    'at rest',
+    'MiB',
+    later.map(({ atRest }) => atRest),
+  ),
+  figure(
+    'at work',
+    'MiB',
+    later.map(({ atWork }) => atWork),
+  ),
   figure('keys left', 'keys', [await metricOf(node, 'grapevine_keys')], { sense: 'at most', limit: 0 }),
-  figure('tombstones left', 'tombstones', [await metricOf(node, 'grapevine_tombstones')], { sense: 'at most', limit: 0 }),
+  figure('tombstones left', 'tombstones', [await metricOf(node, 'grapevine_tombstones')], {
+    sense: 'at most',
+    limit: 0,
+  }),
 )
 await report.finish()

@@ -47,9 +47,11 @@ export async function applyAll(ports: readonly number[], ops: Iterator<Op, unkno
 /** Sends one batch. Returns what has to be sent again. */
 async function applied(connection: ProbeConnection, ops: readonly Op[]): Promise<Op[]> {
   const body = packr.pack({ ops } satisfies BatchRequest<Uint8Array>)
-  const { status, head, body: answer } = await connection.ask(
-    httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, body, MEDIA_TYPES.msgpack),
-  )
+  const {
+    status,
+    head,
+    body: answer,
+  } = await connection.ask(httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, body, MEDIA_TYPES.msgpack))
   if (status === 429 || status === 503) return [...ops]
   if (status !== 200) throw new Error(`${head.split('\r\n', 1)[0]}: ${answer.toString()}`)
   const { results } = packr.unpack(answer) as { results: readonly { readonly status: number }[] }

@@ -9,7 +9,12 @@ export async function diskMiB(directory: string): Promise<number> {
   const sizes = await Promise.all(
     names
       .filter((entry) => entry.isFile())
-      .map((entry) => stat(join(entry.parentPath, entry.name)).then(({ size }) => size, () => 0)),
+      .map((entry) =>
+        stat(join(entry.parentPath, entry.name)).then(
+          ({ size }) => size,
+          () => 0,
+        ),
+      ),
   )
   return sizes.reduce((sum, size) => sum + size, 0) / MIB
 }

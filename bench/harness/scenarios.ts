@@ -9,8 +9,10 @@ export const SCENARIOS = [
   'b11-get',
   'b12-batch',
   'b13-detector',
+  'b14-deletes',
   'b16-visibility',
   'b17-memory',
+  'b19-cycles',
 ] as const
 
 export type ScenarioName = (typeof SCENARIOS)[number]

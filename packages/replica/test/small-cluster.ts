@@ -54,6 +54,9 @@ interface Machine {
 export class SmallCluster {
   readonly time = new VirtualTime()
   readonly asked: Asked[] = []
+  /** Whose database was asked to give back space, each time. */
+  readonly compacted: string[] = []
+  failingCompactions = false
   readonly warnings: string[] = []
   readonly errors: string[] = []
   /** How far the wall clock of a node is ahead of that of the cluster. */
@@ -121,6 +124,10 @@ export class SmallCluster {
       openDatabase: async () => {
         await machine.db.open()
         return machine.db
+      },
+      compactDatabase: async () => {
+        this.compacted.push(name)
+        if (this.failingCompactions) throw new Error('no space for it')
       },
     })
     const process = { crashed: false } as Process & { replica: RunningReplica }

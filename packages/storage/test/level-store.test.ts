@@ -1,5 +1,6 @@
 import { StoreError, type Identity } from '@grapevine/core'
 import { MemoryLevel } from 'memory-level'
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -220,6 +221,36 @@ describe('the data directory', () => {
       replica: IDENTITY.replica,
       sealed: true,
     })
+  })
+
+  it('gives back what dropped rows took, and holds what it held', async () => {
+    const directory = await withData()
+    const store = await openOnDisk(directory)
+    const bytes = async (): Promise<number> => {
+      const names = await readdir(join(directory, 'db'))
+      const sizes = await Promise.all(names.map(async (name) => (await readFile(join(directory, 'db', name))).length))
+      return sizes.reduce((sum, size) => sum + size, 0)
+    }
+    const entries = Array.from({ length: 500 }, (_, index) =>
+      // Nothing that a table could compress.
+      entryOf({ key: `k${index}`, wallMs: 1, seq: index + 2, value: randomBytes(3_000).toString('base64') }),
+    )
+    await store.commit(batchOf(entries.map((after) => ({ after }))))
+    const full = await bytes()
+    await store.commit(batchOf(entries.map((before) => ({ after: undefined, before }))))
+    expect(await bytes()).toBeGreaterThan(full / 2)
+    store.wantCheckpoint()
+    expect(store.wantsCheckpoint).toBe(true)
+    await store.commit(batchOf([], { checkpoint: [] }))
+    expect(store.wantsCheckpoint).toBe(false)
+    await store.compact()
+    // What is left remembers the purge.
+    expect(await bytes()).toBeLessThan(full / 20)
+    await store.close()
+    await expect(store.compact()).rejects.toThrow(StoreError)
+    const again = await openOnDisk(directory)
+    expect(again.read(entryOf({ key: 'a', wallMs: 1, seq: 1 }).address)).toMatchObject({ dot: { seq: 1 } })
+    expect(again.read(entries[7]?.address ?? '')).toBeUndefined()
   })
 
   it('is refused while another process has it', async () => {
