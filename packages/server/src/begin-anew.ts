@@ -1,6 +1,6 @@
-import { FORMER_IDS_MAX, type Clock, type Log, type StoredState } from '@grapevine/core'
+import { FORMER_IDS_MAX, type Clock, type Log, type Random, type StoredState } from '@grapevine/core'
 import { FatalError, type FatalCode } from '@grapevine/replica'
-import { asidesIn, formerOf, setAside, type Former } from '@grapevine/storage'
+import { asidesIn, formerOf, noteJoiner, setAside, type Former } from '@grapevine/storage'
 
 /** What ends a replica and not the node: it returns as an empty one, under a new id (frontier.md R13, R15, R16). */
 const CURED: ReadonlySet<FatalCode> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
@@ -65,6 +65,15 @@ export async function rebuild({ dataDir, clock, log }: BeginAnewContext): Promis
   const { replicas = [], addresses = [] } = (await formerOf(dataDir)) ?? {}
   const aside = await setAside(dataDir, { stamp: stampOf(clock.wallMs()), replicas, addresses })
   if (aside !== undefined) log.warn('data-set-aside', { aside, advice: ADVICE })
+}
+
+/** The id by which to ask for a sponsor: the same after a crash, until one has answered. */
+export async function joinerIn(dataDir: string, random: Random): Promise<string> {
+  const noted = (await formerOf(dataDir))?.joiner ?? ''
+  if (noted !== '') return noted
+  const drawn = random.hex(8)
+  await noteJoiner(dataDir, drawn)
+  return drawn
 }
 
 /** Where to look for a sponsor: seeds first, then where members were when this node was one. */
