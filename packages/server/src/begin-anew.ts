@@ -83,7 +83,8 @@ export function addressesToAsk(seeds: readonly string[], former: Former | undefi
 
 const ADVICE =
   'the node joins anew and fetches everything from the others. Writes that it had taken and no other member has are only in ' +
-  'that directory now; remove it once nobody needs them'
+  'that directory now: `grapevine snapshot save FILE --from` it saves them, docs/membership.md says how they come back. Remove ' +
+  'it once nobody needs them'
 
 function stampOf(wallMs: number): string {
   return new Date(wallMs).toISOString().replaceAll(':', '-')
