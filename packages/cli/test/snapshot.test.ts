@@ -56,6 +56,16 @@ describe('grapevine snapshot', () => {
     expect(await readdir(s.directory)).toEqual(['a.snapshot'])
   })
 
+  it('saves no directory that is not that of a node, and not a node and a directory at once', async () => {
+    const s = await stand()
+    const file = join(s.directory, 'a.snapshot')
+    const none = await run(s, ['save', file, '--from', s.directory])
+    expect(none).toMatchObject({ code: 1, err: expect.stringContaining('is not the data directory of a node') })
+    expect(await readdir(s.directory)).toEqual([])
+    expect((await run(s, ['save', file, 'n1', '--from', s.directory])).code).toBe(2)
+    expect((await run(s, ['restore', file, '--from', s.directory])).code).toBe(2)
+  })
+
   it('goes through a pipe both ways', async () => {
     const s = await stand()
     const { bytes, code } = await run(s, ['save', '-'])

@@ -36,6 +36,8 @@ export interface JoinContext {
   readonly rebuild: boolean
   /** Who this node was before; whoever lets it in evicts these. */
   readonly former?: readonly ReplicaId[]
+  /** The id to join by, when it was drawn before. */
+  readonly joinAs?: ReplicaId
   readonly driftMs: number
   readonly peerTimeoutMs: number
   /** Tells how far the sponsor's clock is ahead of ours, when that is too far to join; undefined when it is not. */
@@ -96,9 +98,9 @@ export type Sponsorship = Answer<'join'>
 
 /** Asks the seeds, again and again, until one of them sponsors this node (R13). */
 export async function askForSponsor(context: JoinContext): Promise<Sponsorship | undefined> {
-  const { random, timers, log } = context
+  const { random, timers, log, joinAs } = context
   // One id, however often it asks: a sponsor whose answer was lost must not find its own joiner's name taken.
-  const replica = random.hex(8)
+  const replica = joinAs ?? random.hex(8)
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const seed of shuffled(context.seeds, random)) {
       const answer = await hello(seed, context)

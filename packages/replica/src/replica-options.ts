@@ -38,6 +38,8 @@ export interface ReplicaOptions {
   readonly rebuild: boolean
   /** Who this node was before, when its directory proves it: whoever lets it in evicts these (frontier.md R13, R16). */
   readonly former?: readonly ReplicaId[]
+  /** The id by which to join: one that outlives a crash, so that whoever has let it in already does so again. */
+  readonly joinAs?: ReplicaId
   /** The replica cannot go on: a `FatalError` with what to do, or a bug. */
   readonly onFatal: (error: unknown) => void
 }

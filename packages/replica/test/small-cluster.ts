@@ -90,6 +90,10 @@ export class SmallCluster {
     return replica
   }
 
+  isRunning(name: string): boolean {
+    return this.#machines.get(name)?.process !== undefined
+  }
+
   fatal(name: string): readonly unknown[] {
     return this.#machines.get(name)?.fatal ?? []
   }
@@ -115,7 +119,9 @@ export class SmallCluster {
     {
       as = name,
       ...options
-    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
+    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'joinAs' | 'seeds' | 'scrubProgress'>> & {
+      as?: string
+    } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)

@@ -9,7 +9,7 @@ import {
 } from '@grapevine/replica'
 import { forgetFormer, formerOf, openStore, ScrubProgressFile, type LevelStore } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
-import { addressesToAsk, beginAnew, rebuild } from './begin-anew.ts'
+import { addressesToAsk, beginAnew, joinerIn, rebuild } from './begin-anew.ts'
 import { diskSpaceOf } from './system-ports.ts'
 import { parseHostPort } from './config/option-types.ts'
 import type { ServerConfig } from './config/options.ts'
@@ -56,6 +56,9 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
   if (config.rebuild) await rebuild(anew)
   const store = await openMember(config, ports)
   const former = await formerOf(config.dataDir)
+  // Whoever was a member comes back to the cluster that it was in, also with the flags that it was first started with.
+  const found = config.found && (config.rebuild || (former?.replicas ?? []).length === 0)
+  const joins = store.state.identity === undefined && !found
   log.info('store-opened', {
     replayedBatches: store.state.replayedBatches,
     merkleRebuilds: store.state.rebuilds,
@@ -81,10 +84,10 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
       version: SOFTWARE_VERSION,
     },
     seeds: addressesToAsk(config.seed, former),
-    // Whoever was a member comes back to the cluster that it was in, also with the flags that it was first started with.
-    found: config.found && (former === undefined || config.rebuild),
+    found,
     rebuild: config.rebuild,
     former: former?.replicas ?? [],
+    ...(joins && { joinAs: await joinerIn(config.dataDir, ports.random) }),
     onFatal: fail,
   })
   try {

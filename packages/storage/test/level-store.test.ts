@@ -326,7 +326,7 @@ describe('the data directory', () => {
     'is set aside to the end after a crash when %s',
     async (when) => {
       const directory = await withData()
-      const note = { format: 1, ...FORMER, moving: 'aside-then', discards: false }
+      const note = { format: 1, ...FORMER, joiner: '', moving: 'aside-then', discards: false }
       await writeFile(join(directory, 'former.json'), JSON.stringify(note))
       const aside = join(directory, 'aside-then')
       if (when.startsWith('half')) {
@@ -355,7 +355,7 @@ describe('the data directory', () => {
 
   it('leads nowhere but into itself', async () => {
     const directory = await withData()
-    const note = { format: 1, ...FORMER, moving: 'aside-/../..', discards: true }
+    const note = { format: 1, ...FORMER, joiner: '', moving: 'aside-/../..', discards: true }
     await writeFile(join(directory, 'former.json'), JSON.stringify(note))
     await expect(formerOf(directory)).rejects.toMatchObject({ code: 'wrong_directory' })
     expect(await readdir(directory)).toContain('db')

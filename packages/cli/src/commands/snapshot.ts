@@ -11,6 +11,7 @@ import { countText, plural } from '../output/numbers.ts'
 import { printDocument, tell } from '../output/print.ts'
 import { Progress } from '../output/progress.ts'
 import { checkSnapshot, type CheckedSnapshot } from '../read-snapshot-file.ts'
+import { loadServer } from '../server-module.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** More of them say nothing new on a terminal. The report has them all. */
@@ -19,13 +20,15 @@ const KEYS_SHOWN_MAX = 20
 export const snapshot: Command = {
   name: 'snapshot',
   summary: 'Save a moment of everything, check it, take it in again',
-  usage: 'snapshot save FILE [NODE] | check FILE | restore FILE [--as-new]',
+  usage: 'snapshot save FILE [NODE | --from DIR] | check FILE | restore FILE [--as-new]',
   details:
     'save: all that one node holds at one moment, checked while it comes; the file is there as a whole or not at all.\n' +
+    'save --from DIR: what is in a data directory that no process uses, as one that was set aside.\n' +
     'check: reads a file to its end, without any node.\n' +
     'restore: takes it into the running cluster. What was deleted since stays deleted. What the cluster has never seen, and is\nolder than what it promises to its members, is left out and named; --as-new --quarantined writes that anew.\n' +
     'restore --as-new: writes what had a value anew, deleted or not. A cluster that is lost altogether begins again with\n`grapevine server --found --restore FILE`.',
   flags: {
+    from: { type: 'string', value: 'DIR', help: 'save: from this directory on this machine, and not from a node' },
     'as-new': { type: 'boolean', help: 'Write entries anew, as fresh versions' },
     quarantined: { type: 'boolean', help: 'With --as-new: only what can be taken in no other way, after all else was' },
     bucket: { type: 'string', value: 'B', help: 'With --as-new: only in this bucket' },
@@ -58,15 +61,25 @@ const VERBS: ReadonlyMap<string, (call: Call, file: string) => Promise<ExitCode>
 ])
 
 async function save(call: Call, file: string): Promise<ExitCode> {
+  const directory = call.flags.text('from')
+  if (directory !== undefined) {
+    if (call.args[2] !== undefined) throw new UsageError('Name a node or a directory, and not both.')
+    const { snapshotOfDirectory, systemClock, systemHash } = await loadServer()
+    return saved(call, file, snapshotOfDirectory(directory, { hash: systemHash, clock: systemClock }))
+  }
   await using grapevine = await openNodeOrCluster(call, call.args[2])
-  const stream = await grapevine.admin.snapshot({ signal: call.signal })
+  // Awaited here: the client is closed on the way out.
+  return await saved(call, file, await grapevine.admin.snapshot({ signal: call.signal }))
+}
+
+async function saved(call: Call, file: string, stream: AsyncIterable<Uint8Array>): Promise<ExitCode> {
   const checked = await (file === '-' ? saveTo(call, stream, call.shell.stdout) : saveFile(call, stream, file))
   if (file !== '-') await printSnapshot(call, file, checked)
   if (!checked.summary.isWhole) await warnIncomplete(call, checked)
   return EXIT.good
 }
 
-async function saveFile(call: Call, stream: ReadableStream<Uint8Array>, file: string): Promise<CheckedSnapshot> {
+async function saveFile(call: Call, stream: AsyncIterable<Uint8Array>, file: string): Promise<CheckedSnapshot> {
   await using sink = await FinishedFile.begin(file)
   const checked = await saveTo(call, stream, sink)
   await sink.finish()
@@ -76,7 +89,7 @@ async function saveFile(call: Call, stream: ReadableStream<Uint8Array>, file: st
 /** Checked while it is written: what broke off on the way does not become a file. */
 async function saveTo(
   call: Call,
-  stream: ReadableStream<Uint8Array>,
+  stream: AsyncIterable<Uint8Array>,
   sink: { write(bytes: Uint8Array): Promise<void> },
 ): Promise<CheckedSnapshot> {
   async function* written(): AsyncGenerator<Uint8Array, void, void> {
@@ -102,6 +115,7 @@ async function check(call: Call, file: string): Promise<ExitCode> {
 async function restore(call: Call, file: string): Promise<ExitCode> {
   const { flags, signal } = call
   const asNew = flags.has('as-new')
+  if (flags.text('from') !== undefined) throw new UsageError('--from says what is saved: restore takes a file.')
   for (const name of ['bucket', 'prefix'])
     if (flags.text(name) !== undefined && !asNew)
       throw new UsageError(`--${name} says what is written anew: add --as-new.`)
