@@ -291,6 +291,8 @@ export interface StoreView {
   /** Found through the hash index. */
   readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]>
   leaf(leaf: Leaf): Promise<LeafContent>
+  /** The leaves of a partition of which the hash index names any row. */
+  occupiedLeaves(partition: Partition): Promise<ReadonlySet<Leaf>>
   /** The dot index of a partition as it is, whatever the rows are that it leads to. */
   dotIndex(partition: Partition): AsyncIterable<DotIndexRow>
   /** Those of these entries to which some index does not lead, as it should. */

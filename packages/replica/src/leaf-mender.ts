@@ -10,10 +10,12 @@ import {
   type ReplicaId,
   type UndecidedRow,
 } from '@grapevine/core'
-import { repairLeaf, type LeafOutcome, type LeafRepairContext } from './leaf-repair.ts'
+import { acceptLeaf, repairLeaf, type LeafOutcome, type LeafRepairContext } from './leaf-repair.ts'
 
 export interface LeafMenderContext extends LeafRepairContext {
   readonly livePeers: () => readonly Peer[]
+  /** Whether there is no other member at all, dead or alive. */
+  readonly isAlone: () => boolean
   readonly nameOf: (replica: ReplicaId) => string
   readonly isReadOnly: () => boolean
   readonly measures: Measures
@@ -87,9 +89,20 @@ export class LeafMender {
 
   /** Tries again what nobody could mend, and whether what was undecided is decided. */
   async round(): Promise<void> {
-    const { suspects } = this.#context
-    for (const leaf of suspects.leaves) await this.mend(leaf)
+    const { suspects, isAlone } = this.#context
+    for (const leaf of suspects.leaves) await (isAlone() ? this.#accept(leaf) : this.mend(leaf))
     for (const { leaf, peer } of [...this.#undecided.values()]) this.examine(leaf, peer)
+  }
+
+  /**
+   * Nobody else was ever told of what is lost here, or nobody who is still a member: it is lost for good, and nothing of it can
+   * come back. So what is left is the truth. Else nobody could ever join this node, who gives no complete answers.
+   */
+  async #accept(leaf: Leaf): Promise<void> {
+    const { suspects, log } = this.#context
+    if (!(await acceptLeaf(leaf, this.#context))) return
+    log.error('leaf-lost-rows', { leaf, explanation: 'there is no other member, so they are lost for good' })
+    suspects.onMendedLeaf(leaf)
   }
 
   async #mend(leaf: Leaf, unreadable: readonly Address[]): Promise<Mended | undefined> {

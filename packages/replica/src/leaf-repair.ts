@@ -140,6 +140,17 @@ export async function repairLeaf(
   return NO_HELP
 }
 
+/** Makes the sum of a leaf that of its rows. Only for whoever has nobody to ask. Returns whether that could be done. */
+export async function acceptLeaf(leaf: Leaf, context: LeafRepairContext): Promise<boolean> {
+  const { unreadable } = await quietLook(leaf, context)
+  // They are still there, and only a write of their keys ends it.
+  if (unreadable.length > 0) return false
+  const nothing = { entries: [], unreadable: [], change: () => ({ put: [], drop: [] }) }
+  const self = context.state().identity?.replica ?? ''
+  await commit({ leaf, from: self, ...nothing, replaces: true, isComplete: true }, context)
+  return true
+}
+
 /** The other side. It looks at its own rows first: who is in doubt about them says nothing of others'. */
 export async function soundLeaf(
   { leaf, vector, frontier, roster, held }: Question<'sound-leaf'>,

@@ -166,6 +166,7 @@ export class RunningReplica implements Replica {
       sweep: () => this.#memberOrRefuse().purger.sweep(),
       nameOf: (replica) => this.#member?.detector.member(replica)?.name ?? replica,
       isReadOnly: () => this.#committer.isReadOnly,
+      isAlone: () => this.#isAlone(),
     })
     this.#healer = new Healer({
       ...asking,

@@ -204,8 +204,9 @@ export class Upkeep {
     const { member, committer, isPaused, exchange } = this.#context
     const peer = this.randomPeer()
     // What it would bring has no room here; the others ask by themselves for what they lack.
-    if (isPaused('anti-entropy') || peer === undefined || committer.isReadOnly) return
+    if (isPaused('anti-entropy') || committer.isReadOnly) return
     await this.#context.mender.round()
+    if (peer === undefined) return
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)

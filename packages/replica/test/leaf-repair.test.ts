@@ -39,7 +39,9 @@ async function rowsTo(cluster: SmallCluster, name: string, kind: string, key: st
     .database(name)
     .iterator({ gte: Buffer.from(kind), lt: Buffer.from(next) })
     .all()
-  return rows.filter(([row, content]) => `${row}${content}`.includes(address)).map(([row]) => row)
+  return rows
+    .filter(([row, content]) => Buffer.concat([row, content]).includes(address, 0, 'latin1'))
+    .map(([row]) => row)
 }
 
 async function lose(cluster: SmallCluster, name: string, key: string): Promise<void> {
@@ -127,6 +129,22 @@ describe('a tombstone that was lost without a trace', () => {
     await cluster.until(() => cluster.warnings.includes('n2: leaf-replaced'), 120_000)
     await cluster.until(() => cluster.isConverged(...ALL))
     expect(cluster.node('n2').status().suspectLeaves).toBe(0)
+  })
+})
+
+describe('a node without any other', () => {
+  it('takes what is left for the truth, so that others can join it', async () => {
+    const cluster = await SmallCluster.of(1, PATIENT)
+    for (let key = 0; key < 5; key++) await cluster.put('n1', `k${key}`, `value ${key}`)
+    await lose(cluster, 'n1', 'k3')
+    cluster.node('n1').scrub()
+    await cluster.until(() => cluster.node('n1').scrubReport()?.running === false)
+    await cluster.until(() => cluster.errors.includes('n1: leaf-lost-rows'))
+    expect(cluster.node('n1').status().suspectLeaves).toBe(0)
+    await cluster.start('n2')
+    await cluster.until(() => cluster.node('n2').status().ready)
+    expect(cluster.get('n2', 'k4')).toBe('value 4')
+    expect(cluster.root('n2')).toBe(cluster.root('n1'))
   })
 })
 

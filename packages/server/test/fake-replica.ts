@@ -167,6 +167,7 @@ export class FakeReplica implements Replica {
       readMany: never,
       readByKeyHash: never,
       leaf: never,
+      occupiedLeaves: never,
       missing: never,
       dotIndex: never,
       unindexed: never,
