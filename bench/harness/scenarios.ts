@@ -13,6 +13,7 @@ export const SCENARIOS = [
   'b16-visibility',
   'b17-memory',
   'b19-cycles',
+  'b20-snapshot',
 ] as const
 
 export type ScenarioName = (typeof SCENARIOS)[number]

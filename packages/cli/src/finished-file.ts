@@ -36,7 +36,11 @@ export class FinishedFile implements AsyncDisposable {
     await rename(this.#temporary, this.#path)
     // A rename survives a power cut only when the directory is on disk too.
     const directory = await open(dirname(this.#path), 'r')
-    await directory.sync().finally(() => directory.close())
+    try {
+      await directory.sync()
+    } finally {
+      await directory.close()
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

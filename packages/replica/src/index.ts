@@ -1,4 +1,5 @@
 export type { QuestionHeader } from '@grapevine/core'
+export { isUnfinished, type SnapshotSource } from './adopt-snapshot.ts'
 export * from './fatal-error.ts'
 export type { UndecidedKey } from './leaf-mender.ts'
 export type { ImportFate } from './import-entries.ts'

@@ -17,6 +17,7 @@ import {
   type Timers,
   type Transport,
 } from '@grapevine/core'
+import type { Adopted } from './adopt-snapshot.ts'
 import type { AskMember } from './ask-member.ts'
 import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
@@ -45,6 +46,8 @@ export interface JoinContext {
   /** Why nobody has let this node in so far. */
   readonly notSponsored: (why: string) => void
   readonly isStopping: () => boolean
+  /** Takes over the snapshot that the new cluster begins from, if any; `undefined` when the node stops meanwhile. */
+  readonly adopt?: () => Promise<Adopted | undefined>
 }
 
 const RETRY_MIN_MS = 100
@@ -57,8 +60,9 @@ const LOST: ReadonlySet<Refusal> = new Set(['wrong-replica', 'wrong-cluster', 'n
 
 /**
  * Founds a cluster, once every seed has answered that it is empty and knows none (frontier.md R12). Exactly one
- * node of a new cluster does this; all others join.
- * @throws {FatalError} `cluster_exists`
+ * node of a new cluster does this; all others join. Also a cluster that begins from a snapshot is a new one: members of the
+ * old one that were not lost after all must not take it for theirs (P15).
+ * @throws {FatalError} `cluster_exists`, `bad_snapshot`
  */
 export async function foundCluster(context: JoinContext): Promise<void> {
   const { seeds, random, changeMembership, log } = context
@@ -80,6 +84,8 @@ export async function foundCluster(context: JoinContext): Promise<void> {
     await sleep(context.timers, delayMs)
   }
   if (context.isStopping()) return
+  const adopted = context.adopt === undefined ? {} : await context.adopt()
+  if (adopted === undefined) return
   const replica = random.hex(8)
   const identity: Identity = {
     cluster: random.hex(16),
@@ -89,7 +95,7 @@ export async function foundCluster(context: JoinContext): Promise<void> {
     sponsor: '',
     incarnation: 1,
   }
-  await changeMembership(({ roster }) => ({ identity, roster: introduce(roster, replica) }))
+  await changeMembership(({ roster }) => ({ ...adopted, identity, roster: introduce(roster, replica) }))
   log.info('cluster-founded', { cluster: identity.cluster, replica })
 }
 

@@ -21,6 +21,7 @@ import {
   judge,
   type QuestionHeader,
 } from '@grapevine/core'
+import { adoptSnapshot, isUnfinished, type AdoptionContext, unfinishedError } from './adopt-snapshot.ts'
 import { refusedWhilePaused } from './answer.ts'
 import type { AskMember } from './ask-member.ts'
 import { reconcile } from './anti-entropy-round.ts'
@@ -485,6 +486,7 @@ export class RunningReplica implements Replica {
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
     if (known?.stage === 'left') throw await this.#leftBefore(known)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
+    if (isUnfinished(store.state)) throw unfinishedError()
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
     const joining = this.#joining()
@@ -615,7 +617,7 @@ export class RunningReplica implements Replica {
     if (this.#stopping) return 'stopping'
     if (identity === undefined && this.#sponsorAheadMs !== undefined)
       return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
-    if (identity === undefined && this.#options.found) return 'founding'
+    if (identity === undefined && this.#options.found) return this.#founding
     if (identity === undefined)
       return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
     if (identity.stage === 'left') return 'it has left the cluster'
@@ -624,6 +626,10 @@ export class RunningReplica implements Replica {
     if (identity.stage === 'joining') return 'joining'
     if (this.#committer.isReopening) return 'opening the store again after a failed write'
     return this.#searched ? undefined : 'looking for the other members'
+  }
+
+  get #founding(): string {
+    return this.#options.restore === undefined ? 'founding' : 'founding, from a snapshot'
   }
 
   #isAlone(): boolean {
@@ -690,7 +696,7 @@ export class RunningReplica implements Replica {
   }
 
   #joining(): JoinContext {
-    const { settings } = this.#options
+    const { restore, settings } = this.#options
     return {
       ...this.#options,
       changeMembership: this.#changeMembership,
@@ -702,6 +708,16 @@ export class RunningReplica implements Replica {
       notSponsored: (why) => {
         this.#notSponsored = why
       },
+      isStopping: () => this.#stopping,
+      ...(restore !== undefined && { adopt: () => adoptSnapshot(restore, this.#adopting()) }),
+    }
+  }
+
+  #adopting(): AdoptionContext {
+    return {
+      ...this.#options,
+      committer: this.#committer,
+      driftMs: this.#options.settings.driftMs,
       isStopping: () => this.#stopping,
     }
   }

@@ -11,38 +11,11 @@ import {
 } from '@grapevine/core'
 import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
 import { describe, expect, it } from 'vitest'
-import type { ImportFate, SnapshotMoment } from '../src/index.ts'
 import { sha256, SmallCluster } from './small-cluster.ts'
+import { importInto, rowsOf, snapshotOf, type Snapshot } from './snapshots.ts'
 
 const ALL = ['n1', 'n2', 'n3']
 const KEYS = Array.from({ length: 40 }, (_, index) => `k${index}`)
-
-interface Snapshot extends SnapshotMoment {
-  readonly entries: readonly Entry[]
-}
-
-async function rowsOf(moment: SnapshotMoment): Promise<Snapshot> {
-  const entries: Entry[] = []
-  for await (const row of moment.view.scan({ from: '', below: '\u00ff' })) if (!('corrupt' in row)) entries.push(row)
-  await moment.view.close()
-  return { ...moment, entries }
-}
-
-async function snapshotOf(cluster: SmallCluster, name: string): Promise<Snapshot> {
-  return cluster.finish(cluster.node(name).moment().then(rowsOf))
-}
-
-/** How many entries met which fate. */
-async function importInto(
-  cluster: SmallCluster,
-  name: string,
-  entries: readonly Entry[],
-): Promise<Partial<Record<ImportFate, number>>> {
-  const fates = await cluster.finish(cluster.node(name).importEntries(entries))
-  const counts: Partial<Record<ImportFate, number>> = {}
-  for (const fate of fates) counts[fate] = (counts[fate] ?? 0) + 1
-  return counts
-}
 
 async function putAll(cluster: SmallCluster, value: string | undefined, names = ALL): Promise<void> {
   for (const [index, key] of KEYS.entries()) await cluster.put(names[index % names.length] ?? 'n1', key, value)

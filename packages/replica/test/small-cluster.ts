@@ -119,7 +119,9 @@ export class SmallCluster {
     {
       as = name,
       ...options
-    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'joinAs' | 'seeds' | 'scrubProgress'>> & {
+    }: Partial<
+      Pick<ReplicaOptions, 'found' | 'rebuild' | 'restore' | 'former' | 'joinAs' | 'seeds' | 'scrubProgress'>
+    > & {
       as?: string
     } = {},
   ): Promise<RunningReplica> {

@@ -3,6 +3,7 @@ import { ClassicLevel } from 'classic-level'
 import { mkdir, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DurableFile, syncDirectory } from './durable-file.ts'
+import { IdentityFile } from './identity-file.ts'
 import { storeErrorOf } from './store-trouble.ts'
 
 /** Whom a data directory was of: replicas that are none any more, and whoever lets this node in evicts (frontier.md R13). */
@@ -67,6 +68,17 @@ export async function asidesIn(directory: string): Promise<readonly string[]> {
     .filter((name) => name.startsWith(ASIDE))
     .toSorted()
     .map((name) => join(directory, name))
+}
+
+/**
+ * Removes what a node left that ended before it was anybody: a database without an identity (frontier.md R18).
+ * @throws {StoreError} `wrong_directory` when the directory says that it is somebody's.
+ */
+export async function discardUnfinished(directory: string): Promise<void> {
+  const record = await new IdentityFile(new DurableFile(join(directory, 'identity.json'))).read()
+  if (record?.sealed === true)
+    throw new StoreError('wrong_directory', `${directory} holds the data of replica ${record.replica}`)
+  for (const name of await ours(directory)) await rm(join(directory, name), { recursive: true, force: true })
 }
 
 interface Note extends Former {

@@ -110,7 +110,7 @@ async function sendPage(
   let rows = 0
   let bytes = 0
   let more = false
-  const turns = new Turns()
+  const turns = Turns.brisk()
   try {
     for await (const row of view.scan(range)) {
       if (items.length >= (limit ?? LIST_LIMIT_DEFAULT) || bytes >= PAGE_BYTES_MAX || rows >= PAGE_ROWS_MAX) {
@@ -156,7 +156,7 @@ async function sendLines(
     })
     let sent = 0
     let lines = ''
-    const turns = new Turns()
+    const turns = Turns.brisk()
     for await (const row of view.scan(range)) {
       if (limit !== undefined && sent >= limit) break
       const held = 'corrupt' in row ? await readElsewhere(row.corrupt, corrupt, replica) : row

@@ -51,7 +51,7 @@ async function sendSnapshot(
     )
     if (!(await writeAndWait(response, head))) return
     let corrupt = 0
-    const turns = new Turns()
+    const turns = Turns.leisurely()
     for await (const row of view.scan(EVERYTHING)) {
       if ('corrupt' in row) corrupt++
       else {
