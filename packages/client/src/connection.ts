@@ -52,6 +52,8 @@ export interface RequestOptions extends CallOptions {
   readonly safe?: boolean
   /** Whether the node asks all others before it answers: then it gets more time before another node is tried. */
   readonly asksOthers?: boolean
+  /** How long the node is asked to wait before it answers. */
+  readonly waitMs?: number | undefined
   /** Leaves the body as a stream. */
   readonly stream?: boolean
 }
@@ -112,6 +114,7 @@ export class Connection {
       safe: init.safe ?? (method === 'GET' || method === 'HEAD'),
       idempotent: init.idempotent ?? false,
       asksOthers: init.asksOthers ?? false,
+      waitMs: init.waitMs,
       stream: init.stream ?? false,
     }
     const sent = await send(request, {

@@ -14,6 +14,8 @@ export interface OutgoingRequest {
   readonly idempotent?: boolean
   /** Whether the node asks all others before it answers, and so waits for those that are silent. */
   readonly asksOthers?: boolean
+  /** How long the node is asked to wait before it answers. */
+  readonly waitMs?: number | undefined
   /** Leaves the body to the caller, who reads it for as long as it takes. */
   readonly stream?: boolean
 }

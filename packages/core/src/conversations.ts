@@ -319,6 +319,18 @@ export interface Conversations {
       readonly purged: readonly (readonly [Digest, Version])[]
     }
   }
+  /**
+   * Do you hold these versions durably, or newer ones of their keys? Answered when one is held, when the asker asks again, or
+   * when `waitMs` are over.
+   */
+  readonly 'await-versions': {
+    readonly question: {
+      readonly wanted: readonly { readonly keyHash: Digest; readonly version: Version }[]
+      readonly waitMs: number
+    }
+    /** Those that are held: which of the wanted, and since when by the answerer's wall clock. */
+    readonly answer: { readonly held: readonly { readonly index: number; readonly atMs: number }[] }
+  }
   /** For reports: the entries of some keys. */
   readonly inspect: {
     readonly question: { readonly keyHashes: readonly Digest[] }

@@ -59,3 +59,5 @@ export const TREE_NODES_PER_QUESTION_MAX = 256
 export const LEAVES_PER_QUESTION_MAX = 64
 /** Entries asked for or listed in one question. */
 export const ENTRIES_PER_QUESTION_MAX = 4_096
+/** How long a peer waits before it says "not yet": a connection that broke unnoticed is found out by then. */
+export const AWAIT_VERSIONS_MS_MAX = 2_000

@@ -31,6 +31,7 @@ import type { TombstoneWatch } from './tombstone-watch.ts'
 import { purgeRecordOf } from './tombstone-reports.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
+import type { VersionWatch } from './version-watch.ts'
 
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
 const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
@@ -51,6 +52,7 @@ export interface AnswerContext {
   readonly intake: Intake
   readonly rumors: RumorMonger
   readonly suspects: SuspectLeaves
+  readonly versions: VersionWatch
   readonly detector: FailureDetector
   readonly twins: TwinWatch
   readonly run: RunId
@@ -86,6 +88,8 @@ export type Answerers = {
 export function answerers(context: AnswerContext): Answerers {
   const { state, store, intake, detector, clock, timers, measures, answerBytesMax } = context
   let swaps = 0
+  /** Lets the last question that each member waits with be answered. */
+  const releases = new Map<ReplicaId, () => void>()
   return {
     publish: async (question, from) => {
       // Of two that go by one id neither can say what "it" has seen: the frontier waits (frontier.md R16).
@@ -161,6 +165,14 @@ export function answerers(context: AnswerContext): Answerers {
     },
     'sound-leaf': (question, from) => soundLeaf(question, from, context, answerBytesMax),
     'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
+    'await-versions': async ({ wanted, waitMs }, from) => {
+      // It is asked anew with all that is wanted, and so the one that waits has done its part.
+      releases.get(from)?.()
+      const { promise: superseded, resolve } = Promise.withResolvers<void>()
+      releases.set(from, resolve)
+      const since = await context.versions.firstOf(wanted, waitMs, superseded)
+      return { held: since.flatMap((atMs, index) => (atMs === undefined ? [] : [{ index, atMs }])) }
+    },
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

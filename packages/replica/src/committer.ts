@@ -56,10 +56,13 @@ const FAILURE_MEMORY_MS = 3_600_000
  */
 export class Committer {
   readonly #context: CommitterContext
+  /** Called with what has just become durable, and when: an entry for each key that changed, none for one that was dropped. */
+  onDurable: (changes: CommitPlan['after'], atMs: number) => void = NOBODY
   readonly #queue: Arrival[] = []
   #queueBytes = 0
   #state: ReplicaState
   #running: Promise<void> | undefined
+  #lastFlight: Flight | undefined
   /** Tells the planner, which waits beside the disk, that there is news. */
   #wake: () => void = NOBODY
   #closed = false
@@ -105,6 +108,11 @@ export class Committer {
   /** Whether a batch is on its way: what the store shows may already be ahead of the state. */
   get isCommitting(): boolean {
     return this.#isCommitting
+  }
+
+  /** Resolves when what is on its way to the disk now is durable, or failed. */
+  async landed(): Promise<void> {
+    await this.#lastFlight?.landed
   }
 
   get isReopening(): boolean {
@@ -202,6 +210,7 @@ export class Committer {
         () => {
           measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
           measures.observe('commit_batch_size', batch.changes.length)
+          this.onDurable(plan.after, clock.wallMs())
           this.#noteLanding(flight)
           return undefined
         },
@@ -211,6 +220,7 @@ export class Committer {
         },
       ),
     }
+    this.#lastFlight = flight
     return flight
   }
 

@@ -20,3 +20,4 @@ export type {
 } from './tombstone-reports.ts'
 export type { SnapshotMoment } from './snapshot-moment.ts'
 export { WATCHERS_MAX, type Watch, type WatchItem, type WatchRequest } from './watch/watch.ts'
+export type { Visibility } from './visibility.ts'

@@ -37,6 +37,8 @@ import type { RumorMonger } from './rumor-monger.ts'
 import { TombstoneWatch } from './tombstone-watch.ts'
 import { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
+import type { VersionWatch } from './version-watch.ts'
+import { VisibilityWatch } from './visibility.ts'
 
 /** What a replica has once it knows who it is. */
 export interface MemberParts {
@@ -51,6 +53,7 @@ export interface MemberParts {
   readonly publications: Publications
   readonly purger: Purger
   readonly tombstones: TombstoneWatch
+  readonly visibility: VisibilityWatch
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
@@ -76,6 +79,7 @@ export interface MemberContext {
   readonly suspects: SuspectLeaves
   /** It cannot go on: a `FatalError`, or a bug. */
   readonly fail: (error: unknown) => void
+  readonly versions: VersionWatch
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
@@ -231,6 +235,14 @@ export function assembleMember(context: MemberContext): MemberParts {
     purgeIntervalMs: settings.purgeIntervalMs,
     ratioMax: settings.tombstoneRatioMax,
   })
+  const visibility = new VisibilityWatch({
+    self: identity.replica,
+    ask,
+    timers,
+    peerTimeoutMs: settings.peerTimeoutMs,
+    watch: context.versions,
+    live: () => detector.livePeers().map(({ replica }) => replica),
+  })
 
   return {
     ask,
@@ -243,6 +255,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     publications,
     purger,
     tombstones,
+    visibility,
     learn,
     learnFrontier,
     rollback,
@@ -276,6 +289,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       answerBytesMax: settings.frameBytes,
       report: context.report,
       suspects: context.suspects,
+      versions: context.versions,
     }),
   }
 }

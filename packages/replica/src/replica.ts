@@ -23,6 +23,7 @@ import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 import type { SnapshotMoment } from './snapshot-moment.ts'
 import type { Watch, WatchRequest } from './watch/watch.ts'
+import type { Visibility, VisibilityQuestion } from './visibility.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -48,6 +49,10 @@ export type WriteResult =
       readonly members: number
     }
   | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+
+export interface VisibilityRequest extends Omit<VisibilityQuestion, 'keyHash'> {
+  readonly address: Address
+}
 
 export type Pausable = 'rumors' | 'anti-entropy'
 
@@ -208,6 +213,8 @@ export interface Replica {
 
   /** Follows the changes of a bucket from this turn on; `undefined` when too many do so already. */
   watch(request: WatchRequest): Watch | undefined
+  /** Waits until a version, or a newer one of its key, is held by as many members as asked for, or the time is over. */
+  visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'>
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

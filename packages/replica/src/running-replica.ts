@@ -1,4 +1,5 @@
 import {
+  bytesOf,
   leafOf,
   presentAt,
   RefusalError,
@@ -61,6 +62,7 @@ import type {
   Pausable,
   Replica,
   ReplicaStatus,
+  VisibilityRequest,
   WriteRequest,
   WriteResult,
 } from './replica.ts'
@@ -74,6 +76,7 @@ import {
   type ReportQuestion,
 } from './reports.ts'
 import { importEntries, type ImportFate } from './import-entries.ts'
+import { RecentCommits } from './recent-commits.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { takeMoment, type SnapshotMoment } from './snapshot-moment.ts'
@@ -92,6 +95,8 @@ import { ChangeFeed } from './watch/change-feed.ts'
 import { ExpiryTeller } from './watch/expiry-teller.ts'
 import { openWatch, WATCHERS_MAX, type Watch, type WatchRequest } from './watch/watch.ts'
 import { coordinateWrite, type WriteRefusal } from './write.ts'
+import { VersionWatch } from './version-watch.ts'
+import type { Visibility } from './visibility.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
 const FLUSH_MS = 1_000
@@ -103,6 +108,7 @@ export class RunningReplica implements Replica {
   readonly #committer: Committer
   readonly #intake: Intake
   readonly #suspects: SuspectLeaves
+  readonly #versions: VersionWatch
   readonly #healer: Healer
   readonly #mender: LeafMender
   readonly #scrubber: Scrubber
@@ -141,6 +147,20 @@ export class RunningReplica implements Replica {
       log,
       driftMs: settings.driftMs,
     })
+    const commits = new RecentCommits(clock.wallMs())
+    this.#versions = new VersionWatch({
+      store: options.store,
+      timers,
+      commits,
+      frontier: () => this.#committer.state.frontier,
+      landed: () => this.#committer.landed(),
+    })
+    this.#committer.onDurable = (changes, wallMs) => {
+      // In whole milliseconds, and rather late than early.
+      const atMs = Math.ceil(wallMs)
+      commits.note(changes.values(), atMs)
+      this.#versions.committed(changes.values(), atMs)
+    }
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)
@@ -282,6 +302,11 @@ export class RunningReplica implements Replica {
       timers,
       refusal: this.#writeRefusal,
     })
+  }
+
+  async visibility({ address, ...question }: VisibilityRequest): Promise<Visibility | 'too-many'> {
+    const keyHash = this.#options.hash.sha256(bytesOf(address))
+    return this.#memberOrRefuse().visibility.until({ keyHash, ...question })
   }
 
   heal(address: Address): Promise<Held> {
@@ -534,6 +559,7 @@ export class RunningReplica implements Replica {
       report: () => this.#report(),
       suspects: this.#suspects,
       fail: this.#fail,
+      versions: this.#versions,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,

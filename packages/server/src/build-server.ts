@@ -25,6 +25,7 @@ import { registerListRoute } from './routes/list.ts'
 import { registerRestoreRoute } from './routes/restore.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 import { registerWatchRoute } from './routes/watch.ts'
+import { registerVisibilityRoute } from './routes/visibility.ts'
 
 export interface ServerOptions {
   readonly replica: Replica
@@ -109,6 +110,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerKeyRoutes(app, context)
   registerListRoute(app, context)
   registerBucketRoutes(app, context)
+  registerVisibilityRoute(app, context)
   registerBatchRoute(app, context)
   registerClusterRoutes(app, context)
   registerGossipRoutes(app, context)

@@ -240,7 +240,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/proof/b/k'],
     ['GET', '/v1/admin/divergence/stream'],
     ['GET', '/v1/admin/events'],
-    ['POST', '/v1/visibility'],
     ['GET', '/openapi.json'],
     ['GET', '/docs'],
     ['GET', '/ui/'],

@@ -38,6 +38,8 @@ import type {
   Watch,
   WatchItem,
   WatchRequest,
+  Visibility,
+  VisibilityRequest,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
@@ -75,6 +77,9 @@ export class FakeReplica implements Replica {
   openViews = 0
   writes = 0
   lastWrite: WriteRequest | undefined
+  lastVisibility: VisibilityRequest | undefined
+  /** What is answered to whoever waits for a version; `undefined` for nothing. */
+  visible: Visibility | 'too-many' | undefined
   /** What the next writes reject with, first to last. */
   readonly failures: Error[] = []
   /** What each read throws while it is set. */
@@ -214,6 +219,13 @@ export class FakeReplica implements Replica {
     const entry = this.put(request)
     const { version, expiresAtMs } = entry
     return { kind: 'applied', version, expiresAtMs, acks: request.w === 'all' ? 2 : 1, members: 2 }
+  }
+
+  async visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'> {
+    this.lastVisibility = request
+    // Nothing comes in here: whoever waits does so until it leaves.
+    if (this.visible === undefined) await request.gone
+    return this.visible ?? { reached: false, holders: [] }
   }
 
   put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {

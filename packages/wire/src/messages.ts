@@ -1,4 +1,5 @@
 import {
+  AWAIT_VERSIONS_MS_MAX,
   ENTRIES_PER_QUESTION_MAX,
   FORMER_IDS_MAX,
   isAddress,
@@ -54,6 +55,9 @@ import { vector } from './vector-codec.ts'
 export type MessageCodecs = {
   readonly [Name in QuestionName]: { readonly question: Codec<Question<Name>>; readonly answer: Codec<Answer<Name>> }
 }
+
+type WantedVersion = Question<'await-versions'>['wanted'][number]
+type HeldVersion = Answer<'await-versions'>['held'][number]
 
 /** K and E keep all who ever were members. */
 const ROSTER_MAX = 65_536
@@ -258,6 +262,18 @@ export function messageCodecs(hash: Hash): MessageCodecs {
         listed: list(entryDigest, Number.MAX_SAFE_INTEGER),
         entries,
         purged: list(pair(digest, version), Number.MAX_SAFE_INTEGER),
+      }),
+    },
+    'await-versions': {
+      question: fields<Question<'await-versions'>>({
+        wanted: list(fields<WantedVersion>({ keyHash: digest, version }), ENTRIES_PER_QUESTION_MAX),
+        waitMs: count(AWAIT_VERSIONS_MS_MAX),
+      }),
+      answer: fields<Answer<'await-versions'>>({
+        held: list(
+          fields<HeldVersion>({ index: count(ENTRIES_PER_QUESTION_MAX - 1), atMs: count(WALL_MS_MAX) }),
+          ENTRIES_PER_QUESTION_MAX,
+        ),
       }),
     },
     probe: { question: updates, answer: updates },

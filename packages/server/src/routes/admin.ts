@@ -209,7 +209,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/divergence/stream', unbuilt('The stream of divergence'))
   routeGet(app, context, '/v1/admin/proof/:bucket/*', unbuilt('The inclusion proof'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
-  route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
 }
 
 function exchangeBody(report: ExchangeReport): ExchangeBody {

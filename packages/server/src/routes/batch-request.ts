@@ -141,7 +141,8 @@ function quoted(etag: string): string {
   return etag === '*' || etag.includes('"') ? etag : `"${etag}"`
 }
 
-function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
+/** Bucket and key as JSON shows them. */
+export function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
   if (!isBucketName(bucket)) throw new ProblemError('bad_bucket', 'This is no bucket name.')
   const bytes = keyEncoding === undefined ? utf8Of(key) : base64UrlOf(key)
   if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return addressOf(bucket, bytes)

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { Packr } from 'msgpackr'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
+import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { problemBody, ProblemError, problemFrom, traceIdOf, unreadable } from '../http/problem.ts'
 import { parseQuery, queryOf } from '../http/query.ts'
 import { refuseUnbuiltHeaders, route } from '../http/route.ts'
@@ -52,6 +53,8 @@ async function receive(
   try {
     parseQuery(queryOf(request.url ?? ''), [])
     refuseUnbuiltHeaders(request, true)
+    if (idempotencyKeyOf(request) !== undefined)
+      throw new ProblemError('bad_header', 'In a batch each operation has its own idempotency key, its "id".')
     const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
     const body = await bodyOf(request, response, BATCH_BYTES_MAX)
     if (body === undefined) return undefined
