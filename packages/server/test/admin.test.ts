@@ -239,11 +239,8 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/keys/b/k/explain'],
     ['GET', '/v1/admin/proof/b/k'],
     ['GET', '/v1/admin/divergence/stream'],
-    ['POST', '/v1/admin/restore'],
     ['GET', '/v1/admin/events'],
     ['POST', '/v1/visibility'],
-    ['GET', '/openapi.json'],
-    ['GET', '/docs'],
     ['GET', '/ui/'],
   ] as const)('%s %s says so', async (method, url) => {
     const answer = await testServer().app.inject({ method, url })
