@@ -17,6 +17,7 @@ import type { ServerMetrics } from './metrics/server-metrics.ts'
 import { registerAdminRoutes } from './routes/admin.ts'
 import { registerBatchRoute } from './routes/batch.ts'
 import { registerClusterRoutes } from './routes/cluster.ts'
+import { registerDocumentationRoutes } from './routes/documentation.ts'
 import { registerGossipRoutes } from './routes/gossip.ts'
 import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
@@ -119,6 +120,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerRestoreRoute(app, context)
   registerWatchRoute(app, context)
   registerHealthRoutes(app, context)
+  registerDocumentationRoutes(app, context)
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()
     answerUnrouted(context, allowed, request.raw, reply.raw)

@@ -240,8 +240,6 @@ describe('what is not built yet', () => {
     ['GET', '/v1/admin/proof/b/k'],
     ['GET', '/v1/admin/divergence/stream'],
     ['GET', '/v1/admin/events'],
-    ['GET', '/openapi.json'],
-    ['GET', '/docs'],
     ['GET', '/ui/'],
   ] as const)('%s %s says so', async (method, url) => {
     const answer = await testServer().app.inject({ method, url })

@@ -1,12 +1,14 @@
 import { Writable } from 'node:stream'
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import {
   buildServer,
   loadServerConfig,
   openLog,
+  operationOf,
   ServerMetrics,
+  statusesOf,
   systemHash,
   systemRandom,
   type HttpLimits,
@@ -40,6 +42,7 @@ export function testServer({ argv = [], limits, replica = new FakeReplica() }: T
       done()
     },
   })
+  const undocumented: string[] = []
   const state = { draining: false, left: 0 }
   const app = buildServer({
     replica,
@@ -53,7 +56,16 @@ export function testServer({ argv = [], limits, replica = new FakeReplica() }: T
     left: () => state.left++,
     ...(limits === undefined ? {} : { limits }),
   })
+  // Whatever a test asks, the answer's status has to be in the description of the route.
+  app.addHook('onResponse', (request, reply, done) => {
+    const { statusCode } = reply.raw
+    const operation = operationOf(request.method, request.routeOptions.url ?? '')
+    if (operation !== undefined && !statusesOf(operation).has(statusCode))
+      undocumented.push(`${request.method} ${operation.pattern}: ${statusCode}`)
+    done()
+  })
   onTestFinished(async () => {
+    expect(undocumented).toEqual([])
     app.server.closeAllConnections()
     await app.close()
     metrics.close()

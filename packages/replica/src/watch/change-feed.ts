@@ -244,7 +244,8 @@ export class ChangeFeed {
     const absent = arrived.absent.get(before.address) ?? before
     const partition = partitionOf(absent.keyHash)
     const { address, version, dot, expiresAtMs } = absent
-    const type = absent.value === undefined ? 'delete' : 'expire'
+    // A value without an expiry goes when a leaf is mended, and it turns out to be deleted.
+    const type = absent.value === undefined || absent.expiresAtMs === 0 ? 'delete' : 'expire'
     const drop: Drop = { type, address, partition, version, dot, expiresAtMs }
     this.drops.note(absent, drop)
     if (this.#watchers === 0) return
@@ -308,6 +309,7 @@ function arrivedIn({ arrivals }: CommitPlan, frontier: Hlc): Arrived {
   const sources = new Map<Entry, Source>()
   const absent = new Map<Address, Entry>()
   for (const arrival of arrivals) {
+    if (arrival.kind === 'leaf') for (const entry of arrival.entries) sources.set(entry, 'heal')
     if (arrival.kind !== 'entries') continue
     for (const entry of arrival.entries) {
       sources.set(entry, arrival.source)

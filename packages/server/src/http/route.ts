@@ -4,7 +4,9 @@ import { HEADERS, MEDIA_TYPES } from '@grapevine/contract'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
+import { operationOf } from '../openapi/operations.ts'
 import { ProblemError, problemFrom, type FailureContext, sendProblem, traceIdOf } from './problem.ts'
+import { parseQuery, queryOf } from './query.ts'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>
 
@@ -20,6 +22,8 @@ export function route(
   pattern: string,
   handler: Handler,
 ): void {
+  const described = typeof method === 'string' ? operationOf(method, pattern) : undefined
+  const known = described?.isBuilt === true ? Object.keys(described.query) : undefined
   const meter = context.metrics.http.of(method, pattern.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{key}'))
   app.route({
     method,
@@ -27,7 +31,7 @@ export function route(
     exposeHeadRoute: false,
     handler: (request, reply) => {
       reply.hijack()
-      void answer(context, meter, handler, request.raw, reply.raw)
+      void answer(context, meter, handler, known, request.raw, reply.raw)
     },
   })
 }
@@ -42,12 +46,15 @@ async function answer(
   context: ServerContext,
   meter: RouteMeter,
   handler: Handler,
+  known: readonly string[] | undefined,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const startedMs = performance.now()
   try {
     context.guard.check(request, response)
+    // What is not described is refused before anybody could half understand it.
+    if (known !== undefined) parseQuery(queryOf(request.url ?? ''), known)
     await handler(request, response)
   } catch (error) {
     answerFailure(context, request, response, error)

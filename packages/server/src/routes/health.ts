@@ -40,8 +40,6 @@ export function registerHealthRoutes(app: FastifyInstance, context: ServerContex
     response.end(text)
   })
 
-  routeGet(app, context, '/openapi.json', unbuilt('The OpenAPI description'))
-  routeGet(app, context, '/docs', unbuilt('The documentation page'))
   routeGet(app, context, '/ui', unbuilt('The dashboard'))
   routeGet(app, context, '/ui/*', unbuilt('The dashboard'))
 }
