@@ -107,8 +107,16 @@ export type Fault =
   | { readonly kind: 'move'; readonly node: string; readonly forMs?: number }
   /** It comes back with the address that another node has, or had. */
   | { readonly kind: 'take-address'; readonly node: string; readonly of: string; readonly forMs?: number }
-  /** It comes back with its disk as that was at `toMs`: a restored backup, a virtual machine's snapshot. */
+  /**
+   * It comes back with its disk as that was at `toMs`: a restored backup, a virtual machine's snapshot. If it was no member
+   * then, or if nobody else holds all there is, it only crashes.
+   */
   | { readonly kind: 'rollback'; readonly node: string; readonly toMs: number; readonly forMs?: number }
+  /**
+   * An operator ends its membership, by asking another node, or a third one when that is not there. The last one that
+   * could let anybody in is left alone.
+   */
+  | { readonly kind: 'evict'; readonly node: string; readonly by: string }
   /** Another machine gets a copy of its disk, and starts with it. */
   | { readonly kind: 'clone'; readonly node: string; readonly to: string }
   /** It crashes, and LevelDB's log has a hole. */

@@ -148,9 +148,9 @@ const PURGE_MS = 5_000
  * Of the nodes that are meant to stay away, those that may. Whoever never came in is not missed, but waited for: a founder
  * waits for every seed (frontier.md R12). And without the last member nobody could let the others in.
  */
-function awayIn({ machines }: World, planned: readonly string[]): ReadonlySet<string> {
-  const members = machines.filter(({ wasMember }) => wasMember)
-  const staying = members.filter(({ name, disk }) => disk.exists && !planned.includes(name))
+function awayIn(world: World, planned: readonly string[]): ReadonlySet<string> {
+  const members = world.machines.filter(({ wasMember }) => wasMember)
+  const staying = members.filter((machine) => world.isSoundMember(machine) && !planned.includes(machine.name))
   const mayLeave = members.filter(({ cluster }) => staying.some((other) => other.cluster === cluster))
   return new Set(mayLeave.map(({ name }) => name).filter((name) => planned.includes(name)))
 }
@@ -170,8 +170,11 @@ function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {
 /** Whether everybody who is meant to be here is a member, and those of each cluster have one root. */
 function doAgree(world: World, away: ReadonlySet<string>): boolean {
   const roots = new Map<string, string>()
-  for (const { name, cluster, running } of world.machines) {
+  for (const machine of world.machines) {
+    const { name, cluster, running } = machine
     if (away.has(name)) continue
+    // It will find that out, and come back as another replica.
+    if (world.isFenced(machine, away)) return false
     const status = running?.replica?.status()
     if (status === undefined || !status.ready) return false
     const { root } = status.report

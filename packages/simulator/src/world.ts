@@ -7,6 +7,7 @@ import {
   keyOf,
   partitionOf,
   PARKED_ENTRIES_MAX,
+  RefusalError,
   RUMOR_QUEUE_ENTRIES_MAX,
   StoreError,
   vectorText,
@@ -22,7 +23,7 @@ import { openDirectory } from '@grapevine/storage'
 
 import { EventQueue } from './event-queue.ts'
 import type { HistoryEvent } from './history/history.ts'
-import { directoryOf, type Machine, type Running } from './machine.ts'
+import { directoryOf, type Machine, type MachineImage, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
 import type { NodePlan, SimulationPlan } from './plan.ts'
@@ -73,6 +74,8 @@ export class World {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #signal: AbortSignal | undefined
+  /** Which machine each replica was on. */
+  readonly #names = new Map<string, string>()
   #processes = 0
   #moves = 0
   #lookedAtMs = 0
@@ -194,15 +197,57 @@ export class World {
       machine.rebuild = true
       machine.founds = false
     }
-    machine.wasMember = false
-    machine.disk.wipe()
+    this.#empty(machine)
     this.#tell(machine, 'wiped')
   }
 
-  /** Whether nobody else of its cluster has data, so that nobody could give any back. */
+  /** Its disk is as it was once. */
+  rollBack(machine: Machine, { disk, replica, marks }: MachineImage): void {
+    machine.disk.become(disk)
+    machine.replica = replica
+    machine.marks = marks
+    machine.isOld = true
+    this.recorder.diskFault(this.nowMs, 'rollback', machine.name, 'rolled-back')
+  }
+
+  /** An operator who asks one of the others, as the program's route does: by the name that he sees there. */
+  evict(machine: Machine, by: Machine): void {
+    if (this.isLastMember(machine)) return
+    const asked = [by, ...this.machines].find(
+      (other) =>
+        other !== machine &&
+        other.cluster === machine.cluster &&
+        other.running?.process.isFrozen === false &&
+        other.running.replica?.status().ready === true,
+    )
+    const replica = asked?.running?.replica
+    const target = replica?.members().find(({ name, isSelf }) => name === machine.name && !isSelf)
+    if (asked === undefined || replica === undefined || target === undefined) return
+    machine.condemnedBy = asked.running?.process
+    replica
+      .evict(target.replica)
+      // Refused, or its disk failed: whether the mark was stored is seen when it is.
+      .catch((error: unknown) => {
+        if (!(error instanceof RefusalError || error instanceof StoreError)) throw error
+      })
+      .finally(() => (machine.condemnedBy = undefined))
+  }
+
+  /** Whether the disk of somebody who is not away says that it was evicted, or is about to. */
+  isFenced({ replica, condemnedBy }: Machine, away: ReadonlySet<string> = new Set()): boolean {
+    if (condemnedBy?.isAlive === true) return true
+    return this.machines.some(({ name, marks }) => marks.has(replica) && !away.has(name))
+  }
+
+  /** Whether it is a member for all that is known, with all that it ever held. */
+  isSoundMember(machine: Machine): boolean {
+    return machine.wasMember && machine.disk.exists && !machine.isOld && !this.isFenced(machine)
+  }
+
+  /** Whether nobody else of its cluster is a member with all its data, so that nobody could give any back. */
   isLastMember(machine: Machine): boolean {
     return !this.machines.some(
-      (other) => other !== machine && other.cluster === machine.cluster && other.wasMember && other.disk.exists,
+      (other) => other !== machine && other.cluster === machine.cluster && this.isSoundMember(other),
     )
   }
 
@@ -299,13 +344,21 @@ export class World {
       if (machine.running !== undefined) return
       if (reason === 'cluster_exists') machine.founds = false
       if (REBUILT_AFTER.has(reason)) {
-        machine.disk.wipe()
+        this.#empty(machine)
         machine.rebuild = true
         machine.founds = false
         this.#tell(machine, 'wiped', 'set aside')
       }
       this.start(machine)
     })
+  }
+
+  #empty(machine: Machine): void {
+    machine.disk.wipe()
+    machine.wasMember = false
+    machine.replica = ''
+    machine.isOld = false
+    machine.marks = new Set()
   }
 
   #seedsOf(machine: Machine): readonly string[] {
@@ -335,6 +388,10 @@ export class World {
       running: undefined,
       starts: 0,
       wasMember: false,
+      replica: '',
+      condemnedBy: undefined,
+      isOld: false,
+      marks: new Set(),
       founds,
       foundsFirst: founds,
       rebuild: false,
@@ -364,6 +421,11 @@ export class World {
     const { pending } = machine
     machine.pending = undefined
     if (pending === undefined) return
+    if (pending.identity !== undefined) {
+      machine.replica = pending.identity.replica
+      this.#names.set(machine.replica, machine.name)
+    }
+    this.#noteMarks(machine, pending.roster?.evicted ?? [])
     const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
     const drops = pending.changes.some(({ after }) => after === undefined)
     const frontier = hlcText((drops ? machine.running?.replica?.status().frontier : undefined) ?? HLC_ZERO)
@@ -397,6 +459,22 @@ export class World {
     }
   }
 
+  /** Who was evicted is known from the first disk on that says so. */
+  #noteMarks(machine: Machine, evicted: readonly string[]): void {
+    for (const replica of evicted) {
+      if (machine.marks.has(replica)) continue
+      machine.marks = new Set([...machine.marks, replica])
+      this.recorder.write({
+        type: 'opinion',
+        atMs: this.nowMs,
+        node: machine.name,
+        of: this.#names.get(replica) ?? replica,
+        ofReplica: replica,
+        state: 'evicted',
+      })
+    }
+  }
+
   #look(machine: Machine): void {
     const { running } = machine
     if (running?.replica === undefined || running.process.isFrozen) return
@@ -425,7 +503,7 @@ export class World {
     for (const { replica, name, state, isSelf } of running.replica.members()) {
       if (isSelf || running.opinions.get(replica) === state) continue
       running.opinions.set(replica, state)
-      // Of two that bear one name, the older one's mark says nothing about the newer one.
+      // Told when it came to the disk.
       if (state === 'evicted') continue
       this.recorder.write({
         type: 'opinion',
