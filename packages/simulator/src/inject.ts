@@ -80,7 +80,7 @@ export class Injector {
       case 'wipe':
         return this.#down(fault, (machine) => {
           if (fault.node === '*') this.#world.wipe(machine, 'all')
-          else if (this.#world.isLastMember(machine)) this.#world.kill(machine)
+          else if (this.#world.isNeeded(machine)) this.#world.kill(machine)
           else this.#world.wipe(machine, 'one')
         })
       case 'move':
@@ -94,7 +94,7 @@ export class Injector {
         return this.#down(fault, (machine) => {
           this.#world.kill(machine)
           const image = this.#images.get(imageName(fault.node, fault.toMs))
-          if (image !== undefined && !this.#world.isLastMember(machine)) this.#world.rollBack(machine, image)
+          if (image !== undefined && !this.#world.isNeeded(machine)) this.#world.rollBack(machine, image)
         })
       case 'evict':
         return this.#evict(fault)
@@ -248,7 +248,7 @@ export class Injector {
         this.#images.set(imageName(node, toMs), {
           disk: machine.disk.image(),
           replica: machine.replica,
-          marks: machine.marks,
+          roster: machine.roster,
         })
     })
   }

@@ -1,4 +1,4 @@
-import type { CommitBatch, Store } from '@grapevine/core'
+import type { CommitBatch, Roster, Store } from '@grapevine/core'
 import type { RunningReplica } from '@grapevine/replica'
 import type { DataDirectory } from '@grapevine/storage'
 import { StoreError } from '@grapevine/core'
@@ -36,8 +36,8 @@ export interface Machine {
   condemnedBy: SimulatedProcess | undefined
   /** Its disk is older than it was, and perhaps it has not noticed. */
   isOld: boolean
-  /** The evictions of which its disk knows. */
-  marks: ReadonlySet<string>
+  /** The roster on its disk. */
+  roster: Roster
   /** How its operator starts it next. */
   founds: boolean
   readonly foundsFirst: boolean
@@ -52,7 +52,7 @@ export interface Machine {
 export interface MachineImage {
   readonly disk: DiskImage
   readonly replica: string
-  readonly marks: ReadonlySet<string>
+  readonly roster: Roster
 }
 
 /** The data directory of a machine, for one process that runs on it. */

@@ -51,6 +51,10 @@ export interface WorkloadPlan {
   readonly allShare: number
   /** Of the writes, those that are made only if the key is as the client last saw it. */
   readonly preconditionShare: number
+  /** Of the puts, those whose values expire … */
+  readonly ttlShare: number
+  /** … after up to so long. */
+  readonly ttlMsMax: number
   readonly valueBytesMax: number
   readonly timeoutMs: number
   /** Besides: what happens at a given moment. */
@@ -65,6 +69,8 @@ export interface PlannedOperation {
   readonly w?: number | 'quorum' | 'all'
   /** Only if the key holds a value, or none. */
   readonly only?: 'present' | 'absent'
+  /** Of a put: how long the value lives, by the clock of its node. */
+  readonly ttlMs?: number
 }
 
 export const USUAL_WORKLOAD: WorkloadPlan = {
@@ -78,6 +84,8 @@ export const USUAL_WORKLOAD: WorkloadPlan = {
   quorumShare: 0.2,
   allShare: 0.05,
   preconditionShare: 0.1,
+  ttlShare: 0,
+  ttlMsMax: 20_000,
   valueBytesMax: 200,
   timeoutMs: 3_000,
   operations: [],

@@ -130,7 +130,7 @@ const settings = object({}, {
 const repeated = { everyMs: durationMs, times: count(1, FAULTS_MAX) }
 const operation = object(
   { atMs, node: name, action: oneOf('put', 'delete', 'get'), key: text(/^.{1,200}$/, '1 to 200 characters') },
-  { w, only: oneOf('present', 'absent'), ...repeated },
+  { w, only: oneOf('present', 'absent'), ttlMs: durationMs, ...repeated },
 )
 const workload = object({}, {
   clients: count(0, 1_000),
@@ -143,6 +143,8 @@ const workload = object({}, {
   quorumShare: share,
   allShare: share,
   preconditionShare: share,
+  ttlShare: share,
+  ttlMsMax: durationMs,
   valueBytesMax: count(0, 1 << 20),
   timeoutMs: durationMs,
   operations: listOf(operation, FAULTS_MAX),

@@ -15,6 +15,8 @@ const FIRST_FAULT_MS = 3_000
  * one of them stamps is parked by the other. When the clocks are right again, it comes into its time within seconds.
  */
 const CLOCK_MS_MAX = 6_000
+/** Of the runs, those with values that expire. */
+const TTL_CHANCE = 0.4
 /** Short ones let a run see tombstones go many times; the usual one is among them. */
 const PURGE_INTERVALS_MS = [1_000, 3_000, 10_000]
 /** With half of all faults off in any run, each has room to do its worst (Groce et al. 2012, swarm testing). */
@@ -83,6 +85,7 @@ function drawWorkload(random: SeededRandom): WorkloadPlan {
     quorumShare: round(random.between(0, 0.5)),
     allShare: round(random.between(0, 0.2)),
     preconditionShare: round(random.between(0, 0.4)),
+    ttlShare: random.stream('ttl').chance(TTL_CHANCE) ? 0.3 : 0,
     valueBytesMax: random.pick([20, 200, 2_000, 20_000]),
   }
 }

@@ -15,6 +15,8 @@ import {
   type Log,
   type Measures,
   type VersionVector,
+  type Roster,
+  standingOf,
   WRITE_QUEUE_ENTRIES_MAX,
   type WriterId,
 } from '@grapevine/core'
@@ -74,6 +76,8 @@ export class World {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #signal: AbortSignal | undefined
+  /** Replicas that an operator has evicted, or whose disk is no more. */
+  readonly #givenUp = new Set<string>()
   /** Which machine each replica was on. */
   readonly #names = new Map<string, string>()
   #processes = 0
@@ -202,17 +206,18 @@ export class World {
   }
 
   /** Its disk is as it was once. */
-  rollBack(machine: Machine, { disk, replica, marks }: MachineImage): void {
+  rollBack(machine: Machine, { disk, replica, roster }: MachineImage): void {
+    if (machine.replica !== replica) this.#givenUp.add(machine.replica)
     machine.disk.become(disk)
     machine.replica = replica
-    machine.marks = marks
+    machine.roster = roster
     machine.isOld = true
     this.recorder.diskFault(this.nowMs, 'rollback', machine.name, 'rolled-back')
   }
 
   /** An operator who asks one of the others, as the program's route does: by the name that he sees there. */
   evict(machine: Machine, by: Machine): void {
-    if (this.isLastMember(machine)) return
+    if (this.isNeeded(machine)) return
     const asked = [by, ...this.machines].find(
       (other) =>
         other !== machine &&
@@ -223,6 +228,7 @@ export class World {
     const replica = asked?.running?.replica
     const target = replica?.members().find(({ name, isSelf }) => name === machine.name && !isSelf)
     if (asked === undefined || replica === undefined || target === undefined) return
+    this.#givenUp.add(target.replica)
     machine.condemnedBy = asked.running?.process
     replica
       .evict(target.replica)
@@ -236,7 +242,7 @@ export class World {
   /** Whether the disk of somebody who is not away says that it was evicted, or is about to. */
   isFenced({ replica, condemnedBy }: Machine, away: ReadonlySet<string> = new Set()): boolean {
     if (condemnedBy?.isAlive === true) return true
-    return this.machines.some(({ name, marks }) => marks.has(replica) && !away.has(name))
+    return this.machines.some(({ name, roster }) => roster.evicted.includes(replica) && !away.has(name))
   }
 
   /** Whether it is a member for all that is known, with all that it ever held. */
@@ -244,11 +250,15 @@ export class World {
     return machine.wasMember && machine.disk.exists && !machine.isOld && !this.isFenced(machine)
   }
 
-  /** Whether nobody else of its cluster is a member with all its data, so that nobody could give any back. */
-  isLastMember(machine: Machine): boolean {
-    return !this.machines.some(
-      (other) => other !== machine && other.cluster === machine.cluster && this.isSoundMember(other),
-    )
+  /**
+   * Whether nobody else of its cluster is a member with all its data, so that nobody could give any back; or whether those who
+   * are would be strangers to each other without it. No program may believe strangers (frontier.md R14), so that is for
+   * operators to decide.
+   */
+  isNeeded(machine: Machine): boolean {
+    const members = this.machines.filter((other) => other.cluster === machine.cluster && this.isSoundMember(other))
+    const others = members.filter((other) => other !== machine)
+    return others.length === 0 || islandsOf(others) > islandsOf(members)
   }
 
   freeze(machine: Machine): void {
@@ -354,11 +364,12 @@ export class World {
   }
 
   #empty(machine: Machine): void {
+    this.#givenUp.add(machine.replica)
     machine.disk.wipe()
     machine.wasMember = false
     machine.replica = ''
     machine.isOld = false
-    machine.marks = new Set()
+    machine.roster = NOBODY
   }
 
   #seedsOf(machine: Machine): readonly string[] {
@@ -391,7 +402,7 @@ export class World {
       replica: '',
       condemnedBy: undefined,
       isOld: false,
-      marks: new Set(),
+      roster: NOBODY,
       founds,
       foundsFirst: founds,
       rebuild: false,
@@ -425,7 +436,7 @@ export class World {
       machine.replica = pending.identity.replica
       this.#names.set(machine.replica, machine.name)
     }
-    this.#noteMarks(machine, pending.roster?.evicted ?? [])
+    if (pending.roster !== undefined) this.#noteRoster(machine, pending.roster)
     const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
     const drops = pending.changes.some(({ after }) => after === undefined)
     const frontier = hlcText((drops ? machine.running?.replica?.status().frontier : undefined) ?? HLC_ZERO)
@@ -459,11 +470,21 @@ export class World {
     }
   }
 
+  /** Whose disk is still that of a member, and whom no operator gave up, nobody else may give up either. */
+  #judgeMark(machine: Machine, replica: string): void {
+    const evicted = this.machines.find((other) => other.replica === replica)
+    if (evicted === undefined || this.#givenUp.has(replica)) return
+    const message = `${machine.name} stores that ${evicted.name} (${replica}) is evicted, and no operator asked for that`
+    this.recorder.violation({ checker: 'no surprises', atMs: this.nowMs, node: machine.name, message })
+  }
+
   /** Who was evicted is known from the first disk on that says so. */
-  #noteMarks(machine: Machine, evicted: readonly string[]): void {
-    for (const replica of evicted) {
-      if (machine.marks.has(replica)) continue
-      machine.marks = new Set([...machine.marks, replica])
+  #noteRoster(machine: Machine, roster: Roster): void {
+    const before = machine.roster.evicted
+    machine.roster = roster
+    for (const replica of roster.evicted) {
+      if (before.includes(replica)) continue
+      this.#judgeMark(machine, replica)
       this.recorder.write({
         type: 'opinion',
         atMs: this.nowMs,
@@ -577,6 +598,31 @@ const QUEUE_MAX = {
   parked: PARKED_ENTRIES_MAX,
   rumors: RUMOR_QUEUE_ENTRIES_MAX,
 } as const
+
+/** Before it has joined anybody. */
+const NOBODY: Roster = { known: [], evicted: [] }
+
+/** How many groups there are of members who know each other, directly or through others. */
+function islandsOf(members: readonly Machine[]): number {
+  const left = new Set(members)
+  let islands = 0
+  for (const first of left) {
+    islands++
+    const reached = [first]
+    left.delete(first)
+    for (const one of reached)
+      for (const other of left)
+        if (areAcquainted(one, other)) {
+          left.delete(other)
+          reached.push(other)
+        }
+  }
+  return islands
+}
+
+function areAcquainted(one: Machine, other: Machine): boolean {
+  return standingOf(one.roster, other.replica) === 'member' && standingOf(other.roster, one.replica) === 'member'
+}
 
 function seedOf({ name }: Machine): string {
   return `${name}.seeds:7701`
