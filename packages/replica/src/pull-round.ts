@@ -64,7 +64,11 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
     const isSameFrontier = compareHlc(answer.frontier, state().frontier) === 0
     const areComparable = isSameMoment && answer.sameRoster && isSameFrontier && !state().tree.isStale
-    return { entries: 0, rootsDiffer: areComparable ? answer.root !== state().tree.root() : undefined, isComplete: true }
+    return {
+      entries: 0,
+      rootsDiffer: areComparable ? answer.root !== state().tree.root() : undefined,
+      isComplete: true,
+    }
   }
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))

@@ -257,7 +257,7 @@ export class Upkeep {
   async raiseFrontier(timeoutMs?: number): Promise<readonly Hold[]> {
     const { options, committer, member, changeMembership } = this.#context
     // Without the own promise nothing comes of it.
-    if (!member.mayPromise()) return member.publications.holds
+    if (!member.mayPromise()) return [{ replica: committer.state.identity?.replica ?? '', reason: 'silent' }]
     const wall = hlcAt(options.clock.wallMs())
     // What is late for nothing but the time: all are asked to promise that it has passed.
     const waiting = await this.#firstPurgeable(wall, committer.state.promise)

@@ -32,6 +32,10 @@ export interface Machine {
   wasMember: boolean
   /** The replica that its disk is of, as far as it was ever seen. */
   replica: string
+  /** It has not become a member yet, with the directory that it has. */
+  isJoining: boolean
+  /** What it was before, by itself: noted beside the directory. */
+  former: readonly string[]
   /** Who is just being asked to end its membership. */
   condemnedBy: SimulatedProcess | undefined
   /** Its disk is older than it was, and perhaps it has not noticed. */

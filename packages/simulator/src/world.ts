@@ -45,15 +45,17 @@ const OPERATOR_MS = 2_000
 const EVENTS_MAX = 20_000_000
 /** Between two looks at what each node thinks of the others and how much waits in it. */
 const LOOK_MS = 500
+/** How long a program takes to set its directory aside, and to open an empty one. */
+const REOPENING_MS = 20
+/** After what it does that by itself (begin-anew.ts of the server). */
+const BEGINS_ANEW_AFTER: ReadonlySet<string> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
 /** What ends a program and is cured by an empty directory and `--rebuild`, as its own message says. */
 const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'data_missing',
   'wrong_directory',
-  'evicted',
-  'rolled_back',
+  'left',
   'name_taken',
   'wrong_name',
-  'sponsor_lost',
 ])
 
 type ProcessEvent = Extract<HistoryEvent, { type: 'process' }>
@@ -202,6 +204,7 @@ export class World {
       machine.founds = false
     }
     this.#empty(machine)
+    machine.former = []
     this.#tell(machine, 'wiped')
   }
 
@@ -307,6 +310,7 @@ export class World {
       seeds: this.#seedsOf(machine),
       found: machine.founds,
       rebuild: machine.rebuild,
+      former: machine.former,
       onFatal: (error) => this.#endedItself(machine, running, error),
     })
     running.replica = replica
@@ -350,8 +354,13 @@ export class World {
         node: machine.name,
         message: `${machine.name} ended by ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       })
-    this.queue.after(OPERATOR_MS, () => {
+    this.queue.after(BEGINS_ANEW_AFTER.has(reason) ? REOPENING_MS : OPERATOR_MS, () => {
       if (machine.running !== undefined) return
+      if (BEGINS_ANEW_AFTER.has(reason)) {
+        machine.former = [...(machine.isJoining ? machine.former : []), machine.replica]
+        this.#empty(machine)
+        this.#tell(machine, 'wiped', 'set aside')
+      }
       if (reason === 'cluster_exists') machine.founds = false
       if (REBUILT_AFTER.has(reason)) {
         this.#empty(machine)
@@ -400,6 +409,8 @@ export class World {
       starts: 0,
       wasMember: false,
       replica: '',
+      isJoining: false,
+      former: [],
       condemnedBy: undefined,
       isOld: false,
       roster: NOBODY,
@@ -434,6 +445,7 @@ export class World {
     if (pending === undefined) return
     if (pending.identity !== undefined) {
       machine.replica = pending.identity.replica
+      machine.isJoining = pending.identity.stage === 'joining'
       this.#names.set(machine.replica, machine.name)
     }
     if (pending.roster !== undefined) this.#noteRoster(machine, pending.roster)

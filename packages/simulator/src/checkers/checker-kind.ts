@@ -15,7 +15,7 @@ export interface CheckOptions {
   readonly vectorsConverge?: boolean
   /** How far ahead of a node's clock what it takes in may be stamped. */
   readonly driftMs?: number
-  /** Between two looks of a node at what may be purged. */
+  /** Between two looks of a node at what may be purged. Where it is not said nobody is held to it. */
   readonly purgeIntervalMs?: number
 }
 
@@ -23,7 +23,7 @@ const USUALLY: Required<CheckOptions> = {
   diskIsSeen: true,
   vectorsConverge: true,
   driftMs: DRIFT_MS_MAX,
-  purgeIntervalMs: 10_000,
+  purgeIntervalMs: Number.POSITIVE_INFINITY,
 }
 
 export type Complaint = Omit<Violation, 'checker'>
