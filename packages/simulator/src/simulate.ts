@@ -112,6 +112,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     await measureIdle(world)
     // By then every tombstone has to be gone, if nobody is away who holds them back.
     await world.run(world.nowMs + collectionMs(purgeIntervalMs), () => !mayPurge(world, away))
+    recorder.fault(world.nowMs, 'replay', 'when all is over', true)
     world.network.replayArchived(REPLAYED_AT_THE_END, world.nowMs)
     await world.run(world.nowMs + REPLAY_MS)
     // A purge that is under way reaches the nodes one after the other. And a node that was rolled back may have heard only now,
