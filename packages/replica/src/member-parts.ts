@@ -15,6 +15,7 @@ import {
   type ReplicaReport,
   type RunId,
 } from '@grapevine/core'
+import { Acquaintance } from './acquaintance.ts'
 import { answerers, type Answerers } from './answer.ts'
 import { askMembers, type AskMember } from './ask-member.ts'
 import { ClassicRumors } from './classic-rumors.ts'
@@ -57,6 +58,9 @@ export interface MemberParts {
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
+  readonly acquaintance: Acquaintance
+  /** Whether this run has heard from everybody, and so may publish (frontier.md I2, R16). */
+  readonly mayPromise: () => boolean
   /** Looks whether what another member has seen shows that this directory was rolled back (frontier.md R16). */
   readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   /** Exchanges with one member what both know of members, frontier and folded writers. */
@@ -67,6 +71,8 @@ export interface MemberParts {
 }
 
 export interface MemberContext {
+  /** Whether there was nobody in the directory when this process began. */
+  readonly beganEmpty: boolean
   readonly options: ReplicaOptions
   readonly identity: Identity
   /** This process. */
@@ -177,6 +183,13 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   const rollback = new RollbackWatch(state().promise)
+  const acquaintance = new Acquaintance(context.beganEmpty)
+  const mayPromise = (): boolean =>
+    acquaintance.isComplete(
+      state()
+        .members()
+        .filter((replica) => replica !== identity.replica),
+    )
 
   function refuseAsRolledBack(): never {
     fail(rolledBackError(identity.name))
@@ -259,6 +272,8 @@ export function assembleMember(context: MemberContext): MemberParts {
     learn,
     learnFrontier,
     rollback,
+    acquaintance,
+    mayPromise,
     checkClaims,
     publishTo,
     publishToAll: async () => {
@@ -283,6 +298,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       learn,
       learnFrontier,
       rollback,
+      mayPromise,
       sweep: () => purger.sweep(),
       tombstones,
       rumors,

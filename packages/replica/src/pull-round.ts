@@ -42,6 +42,8 @@ export interface PullResult {
    * (R19). `undefined` when there was no such moment.
    */
   readonly rootsDiffer: boolean | undefined
+  /** All that the peer had seen is here. */
+  readonly isComplete: boolean
 }
 
 /** Of vectors in one question: half a frame. Partitions beyond wait for the next question. */
@@ -62,12 +64,16 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
     const isSameFrontier = compareHlc(answer.frontier, state().frontier) === 0
     const areComparable = isSameMoment && answer.sameRoster && isSameFrontier && !state().tree.isStale
-    return { entries: 0, rootsDiffer: areComparable ? answer.root !== state().tree.root() : undefined }
+    return {
+      entries: 0,
+      rootsDiffer: areComparable ? answer.root !== state().tree.root() : undefined,
+      isComplete: true,
+    }
   }
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
-  const { entries } = await pullPartitions(peer, differing, 'pull', context)
-  return { entries, rootsDiffer: undefined }
+  const { entries, unclaimed } = await pullPartitions(peer, differing, 'pull', context)
+  return { entries, rootsDiffer: undefined, isComplete: unclaimed.length === 0 }
 }
 
 /** The 16 bytes, which show both sides whether they have seen the same. */

@@ -519,7 +519,7 @@ export class RunningReplica implements Replica {
     const sponsorship = this.#identity === undefined ? await askForSponsor(joining) : undefined
     const identity = this.#identity
     if (identity === undefined || this.#stopping) return
-    const member = await this.#assemble(identity)
+    const member = await this.#assemble(identity, known === undefined)
     member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
     member.detector.start()
     this.#upkeep?.startLookingAround()
@@ -545,12 +545,13 @@ export class RunningReplica implements Replica {
   }
 
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
-  async #assemble(identity: Identity): Promise<MemberParts> {
+  async #assemble(identity: Identity, beganEmpty: boolean): Promise<MemberParts> {
     const raised = { ...identity, incarnation: identity.incarnation + 1 }
     await this.#changeMembership(() => ({ identity: raised }))
     this.#member = assembleMember({
       options: this.#options,
       identity: raised,
+      beganEmpty,
       run: this.#run,
       committer: this.#committer,
       intake: this.#intake,

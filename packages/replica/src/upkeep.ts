@@ -60,6 +60,7 @@ export class Upkeep {
   /** Members whose root differed for no reason when it was compared last. */
   readonly #faulty = new Set<ReplicaId>()
   readonly #turn = new FrontierTurn()
+  #isMeeting = false
 
   constructor(context: UpkeepContext) {
     this.#context = context
@@ -183,12 +184,13 @@ export class Upkeep {
 
   async #pull(): Promise<void> {
     const { options, member, committer, pulling, isPaused, exchange } = this.#context
-    const peer = member.pace.nextPeer()
+    const peer = this.#nextToMeet() ?? member.pace.nextPeer()
     if (peer === undefined || isPaused('anti-entropy') || committer.isReadOnly) return
     const { measures, log } = options
     member.pace.asks(peer)
-    const { entries, rootsDiffer } = await pullRound(peer, pulling)
+    const { entries, rootsDiffer, isComplete } = await pullRound(peer, pulling)
     member.pace.answered(peer)
+    if (isComplete) member.acquaintance.heard(peer)
     measures.add('pull_entries', entries)
     const isKnown = this.#faulty.has(peer)
     if (rootsDiffer === false) this.#faulty.delete(peer)
@@ -198,6 +200,16 @@ export class Upkeep {
     measures.add('integrity_faults')
     log.error('integrity-fault', { peer, explanation: 'equal vectors, unequal roots: rows were lost on one side' })
     await exchange(peer)
+  }
+
+  /** Every other pull after a start goes to somebody with whom this run has not compared itself yet. */
+  #nextToMeet(): ReplicaId | undefined {
+    const { member, options } = this.#context
+    const { detector, acquaintance } = member
+    this.#isMeeting = !this.#isMeeting
+    if (!this.#isMeeting) return undefined
+    const missing = detector.livePeers().filter(({ replica }) => acquaintance.isMissing(replica))
+    return missing.length === 0 ? undefined : missing[Math.floor(options.random.next() * missing.length)]?.replica
   }
 
   async #antiEntropy(): Promise<void> {
@@ -245,6 +257,8 @@ export class Upkeep {
    */
   async raiseFrontier(timeoutMs?: number): Promise<readonly Hold[]> {
     const { options, committer, member, changeMembership } = this.#context
+    // Without the own promise nothing comes of it.
+    if (!member.mayPromise()) return [{ replica: committer.state.identity?.replica ?? '', reason: 'silent' }]
     const wall = hlcAt(options.clock.wallMs())
     // What is late for nothing but the time: all are asked to promise that it has passed.
     const waiting = await this.#firstPurgeable(wall, committer.state.promise)

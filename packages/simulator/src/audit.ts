@@ -1,4 +1,4 @@
-import { etagOf, hexOf, keyOf, leafOf, openEnvelope, type Entry } from '@grapevine/core'
+import { etagOf, hexOf, keyOf, leafOf, membersOf, openEnvelope, type Entry } from '@grapevine/core'
 import { addDigest, entryDigest, HashTree, SUM_BYTES } from '@grapevine/merkle'
 import { createHash } from 'node:crypto'
 import type { ContentsRow } from './history/history.ts'
@@ -33,6 +33,7 @@ export function audit(world: World): void {
       entries: entries.map(rowOf),
       corrupt,
       parked,
+      members: membersOf(running.store.state.roster).toSorted(),
       vectorHash: vectorHashOf(running.store.state.vectors, folded),
     })
   }

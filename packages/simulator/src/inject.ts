@@ -1,6 +1,5 @@
-import type { Machine } from './machine.ts'
+import type { Machine, MachineImage } from './machine.ts'
 import type { Fault, SimulationPlan, TimedFault } from './plan.ts'
-import type { DiskImage } from './simulated-disk.ts'
 import { USUAL_SPEED } from './simulated-disk.ts'
 import type { World } from './world.ts'
 
@@ -13,7 +12,7 @@ export class Injector {
   readonly #chaosMs: number
   /** What is still to be mended, in the order in which it was broken. */
   readonly #mends = new Set<() => void>()
-  readonly #images = new Map<string, DiskImage>()
+  readonly #images = new Map<string, MachineImage>()
 
   constructor(world: World, chaosMs: number) {
     this.#world = world
@@ -81,7 +80,7 @@ export class Injector {
       case 'wipe':
         return this.#down(fault, (machine) => {
           if (fault.node === '*') this.#world.wipe(machine, 'all')
-          else if (this.#world.isLastMember(machine)) this.#world.kill(machine)
+          else if (this.#world.isNeeded(machine)) this.#world.kill(machine)
           else this.#world.wipe(machine, 'one')
         })
       case 'move':
@@ -95,10 +94,10 @@ export class Injector {
         return this.#down(fault, (machine) => {
           this.#world.kill(machine)
           const image = this.#images.get(imageName(fault.node, fault.toMs))
-          if (image === undefined) return
-          machine.disk.become(image)
-          this.#world.recorder.diskFault(this.#world.nowMs, 'rollback', machine.name, 'rolled-back')
+          if (image !== undefined && !this.#world.isNeeded(machine)) this.#world.rollBack(machine, image)
         })
+      case 'evict':
+        return this.#evict(fault)
       case 'tear-log':
         return this.#down(fault, (machine) => {
           this.#world.kill(machine)
@@ -209,6 +208,11 @@ export class Injector {
     return this.#down(fault, (machine) => void this.#world.stop(machine))
   }
 
+  #evict({ node, by }: { node: string; by: string }): undefined {
+    const [asked] = this.#world.named(by)
+    for (const machine of this.#world.named(node)) if (asked !== undefined) this.#world.evict(machine, asked)
+  }
+
   #crashInWrite(fault: { node: string; operations: number; forMs?: number }): undefined {
     for (const machine of this.#world.named(fault.node)) {
       let left = fault.operations
@@ -240,7 +244,12 @@ export class Injector {
   #rememberDisk(node: string, toMs: number): void {
     this.#world.queue.at(toMs, () => {
       const [machine] = this.#world.named(node)
-      if (machine !== undefined) this.#images.set(imageName(node, toMs), machine.disk.image())
+      if (machine?.wasMember === true && machine.disk.exists)
+        this.#images.set(imageName(node, toMs), {
+          disk: machine.disk.image(),
+          replica: machine.replica,
+          roster: machine.roster,
+        })
     })
   }
 

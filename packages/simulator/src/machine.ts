@@ -1,11 +1,11 @@
-import type { CommitBatch, Store } from '@grapevine/core'
+import type { CommitBatch, Roster, Store } from '@grapevine/core'
 import type { RunningReplica } from '@grapevine/replica'
 import type { DataDirectory } from '@grapevine/storage'
 import { StoreError } from '@grapevine/core'
 import type { NodeClock } from './node-clock.ts'
 import type { NodePlan } from './plan.ts'
 import { SimulatedDatabase } from './simulated-database.ts'
-import type { SimulatedDisk } from './simulated-disk.ts'
+import type { DiskImage, SimulatedDisk } from './simulated-disk.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
 /** A program that runs on a machine. `replica` is there once the store is open. */
@@ -28,8 +28,20 @@ export interface Machine {
   address: string
   running: Running | undefined
   starts: number
-  /** Whether it was ever ready. */
+  /** Whether it was ever ready since its disk was empty. */
   wasMember: boolean
+  /** The replica that its disk is of, as far as it was ever seen. */
+  replica: string
+  /** It has not become a member yet, with the directory that it has. */
+  isJoining: boolean
+  /** What it was before, by itself: noted beside the directory. */
+  former: readonly string[]
+  /** Who is just being asked to end its membership. */
+  condemnedBy: SimulatedProcess | undefined
+  /** Its disk is older than it was, and perhaps it has not noticed. */
+  isOld: boolean
+  /** The roster on its disk. */
+  roster: Roster
   /** How its operator starts it next. */
   founds: boolean
   readonly foundsFirst: boolean
@@ -38,6 +50,13 @@ export interface Machine {
   downUntilMs: number
   /** What is on its way to the disk. */
   pending: CommitBatch | undefined
+}
+
+/** A machine's disk at some moment, and what it says of whose it is. */
+export interface MachineImage {
+  readonly disk: DiskImage
+  readonly replica: string
+  readonly roster: Roster
 }
 
 /** The data directory of a machine, for one process that runs on it. */

@@ -51,6 +51,10 @@ export interface WorkloadPlan {
   readonly allShare: number
   /** Of the writes, those that are made only if the key is as the client last saw it. */
   readonly preconditionShare: number
+  /** Of the puts, those whose values expire … */
+  readonly ttlShare: number
+  /** … after up to so long. */
+  readonly ttlMsMax: number
   readonly valueBytesMax: number
   readonly timeoutMs: number
   /** Besides: what happens at a given moment. */
@@ -65,6 +69,8 @@ export interface PlannedOperation {
   readonly w?: number | 'quorum' | 'all'
   /** Only if the key holds a value, or none. */
   readonly only?: 'present' | 'absent'
+  /** Of a put: how long the value lives, by the clock of its node. */
+  readonly ttlMs?: number
 }
 
 export const USUAL_WORKLOAD: WorkloadPlan = {
@@ -78,6 +84,8 @@ export const USUAL_WORKLOAD: WorkloadPlan = {
   quorumShare: 0.2,
   allShare: 0.05,
   preconditionShare: 0.1,
+  ttlShare: 0,
+  ttlMsMax: 20_000,
   valueBytesMax: 200,
   timeoutMs: 3_000,
   operations: [],
@@ -107,8 +115,16 @@ export type Fault =
   | { readonly kind: 'move'; readonly node: string; readonly forMs?: number }
   /** It comes back with the address that another node has, or had. */
   | { readonly kind: 'take-address'; readonly node: string; readonly of: string; readonly forMs?: number }
-  /** It comes back with its disk as that was at `toMs`: a restored backup, a virtual machine's snapshot. */
+  /**
+   * It comes back with its disk as that was at `toMs`: a restored backup, a virtual machine's snapshot. If it was no member
+   * then, or if nobody else holds all there is, it only crashes.
+   */
   | { readonly kind: 'rollback'; readonly node: string; readonly toMs: number; readonly forMs?: number }
+  /**
+   * An operator ends its membership, by asking another node, or a third one when that is not there. The last one that
+   * could let anybody in is left alone.
+   */
+  | { readonly kind: 'evict'; readonly node: string; readonly by: string }
   /** Another machine gets a copy of its disk, and starts with it. */
   | { readonly kind: 'clone'; readonly node: string; readonly to: string }
   /** It crashes, and LevelDB's log has a hole. */

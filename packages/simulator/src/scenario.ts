@@ -37,7 +37,7 @@ export function parseScenario(json: string): SimulationPlan {
   }
   for (const [index, fault] of plan.faults.entries())
     for (const [field, value] of Object.entries(fault))
-      if (NAMES_OF_NODES.has(field)) known(String(value), `faults[${index}].${field}`, field !== 'of')
+      if (NAMES_OF_NODES.has(field)) known(String(value), `faults[${index}].${field}`, field !== 'of' && field !== 'by')
   for (const [index, { node }] of plan.workload.operations.entries())
     known(node, `workload.operations[${index}].node`, false)
   for (const [index, { seeds = [] }] of plan.nodes.entries())
@@ -67,7 +67,7 @@ function allTimes<T extends { readonly atMs: number }>(entries: readonly Repeate
   return all
 }
 
-const NAMES_OF_NODES: ReadonlySet<string> = new Set(['node', 'from', 'to', 'of'])
+const NAMES_OF_NODES: ReadonlySet<string> = new Set(['node', 'from', 'to', 'of', 'by'])
 
 type Read<T> = (value: unknown, path: string) => T
 type Fields = Readonly<Record<string, Read<unknown>>>
@@ -131,7 +131,7 @@ const settings = object({}, {
 const repeated = { everyMs: durationMs, times: count(1, FAULTS_MAX) }
 const operation = object(
   { atMs, node: name, action: oneOf('put', 'delete', 'get'), key: text(/^.{1,200}$/, '1 to 200 characters') },
-  { w, only: oneOf('present', 'absent'), ...repeated },
+  { w, only: oneOf('present', 'absent'), ttlMs: durationMs, ...repeated },
 )
 const workload = object({}, {
   clients: count(0, 1_000),
@@ -144,6 +144,8 @@ const workload = object({}, {
   quorumShare: share,
   allShare: share,
   preconditionShare: share,
+  ttlShare: share,
+  ttlMsMax: durationMs,
   valueBytesMax: count(0, 1 << 20),
   timeoutMs: durationMs,
   operations: listOf(operation, FAULTS_MAX),
@@ -160,6 +162,7 @@ const FAULTS: { readonly [Kind in FaultKind]: readonly [required: Fields, option
   move: down,
   'take-address': [{ node: name, of: name }, { forMs: durationMs }],
   rollback: [{ node: name, toMs: atMs }, { forMs: durationMs }],
+  evict: [{ node: name, by: name }, {}],
   clone: [{ node: name, to: name }, {}],
   'tear-log': down,
   'flip-bit': [{ node: name, row: text(/^[edhtjpm]/, 'e, d, h, t, j, p or m, and how the row goes on') }, {}],

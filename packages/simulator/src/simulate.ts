@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { DEFAULT_SETTINGS } from '@grapevine/replica'
 import { allCheckers } from './checkers/all-checkers.ts'
 import type { CheckOptions } from './checkers/checker-kind.ts'
+import { collectionMs } from './checkers/tombstones-collected.ts'
 import type { Checker, HistoryEvent, Violation } from './history/history.ts'
 import { Injector } from './inject.ts'
 import type { Machine } from './machine.ts'
@@ -77,8 +78,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const plan = options.plan ?? drawPlan({ seed, nodes, seconds })
   const random = new SeededRandom(seed)
   const trace = new Trace()
-  const { driftMs, pullIntervalMs } = { ...DEFAULT_SETTINGS, ...plan.settings }
-  const recorder = new Recorder(trace, checkers({ driftMs, vectorsConverge: pullIntervalMs > 0 }))
+  const { driftMs, pullIntervalMs, purgeIntervalMs } = { ...DEFAULT_SETTINGS, ...plan.settings }
+  const recorder = new Recorder(trace, checkers({ driftMs, purgeIntervalMs, vectorsConverge: pullIntervalMs > 0 }))
   const world = new World({ plan, random: random.stream('world'), trace, recorder, signal: options.signal })
   const injector = new Injector(world, plan.chaosMs)
   const workload = new Workload(world, plan.workload, random.stream('workload'))
@@ -109,8 +110,14 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     })
   else {
     await measureIdle(world)
-    // A purge that is under way reaches the nodes one after the other.
-    await world.run(world.nowMs + PURGE_MS, () => doAgree(world, away))
+    // By then every tombstone has to be gone, if nobody is away who holds them back.
+    await world.run(world.nowMs + collectionMs(purgeIntervalMs), () => !mayPurge(world, away))
+    recorder.fault(world.nowMs, 'replay', 'when all is over', true)
+    world.network.replayArchived(REPLAYED_AT_THE_END, world.nowMs)
+    await world.run(world.nowMs + REPLAY_MS)
+    // A purge that is under way reaches the nodes one after the other. And a node that was rolled back may have heard only now,
+    // from a frame of its own former run, and has to join anew.
+    await world.run(world.nowMs + 2 * COMING_BACK_MS, () => doAgree(world, away))
   }
 
   recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'audit' })
@@ -141,17 +148,23 @@ function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, 
   return Object.fromEntries([...counts].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-/** What a frontier takes from the one who raised it to all others, and what they drop by it. */
-const PURGE_MS = 5_000
+/** Old questions that come again when all is over: enough that each kind is among them. */
+const REPLAYED_AT_THE_END = 100
+/** They come within a second, and have been pulled from everybody two seconds later. */
+const REPLAY_MS = 3_000
+
+/** Whether somebody holds a tombstone, and nobody is away who holds it back. */
+function mayPurge({ machines }: World, away: ReadonlySet<string>): boolean {
+  if (away.size > 0) return false
+  return machines.some(({ running }) => (running?.replica?.status().report.totals.tombstones ?? 0) > 0)
+}
 
 /**
  * Of the nodes that are meant to stay away, those that may. Whoever never came in is not missed, but waited for: a founder
  * waits for every seed (frontier.md R12). And without the last member nobody could let the others in.
  */
-function awayIn({ machines }: World, planned: readonly string[]): ReadonlySet<string> {
-  const members = machines.filter(({ wasMember }) => wasMember)
-  const staying = members.filter(({ name, disk }) => disk.exists && !planned.includes(name))
-  const mayLeave = members.filter(({ cluster }) => staying.some((other) => other.cluster === cluster))
+function awayIn(world: World, planned: readonly string[]): ReadonlySet<string> {
+  const mayLeave = world.machines.filter((machine) => machine.wasMember && !world.isNeeded(machine))
   return new Set(mayLeave.map(({ name }) => name).filter((name) => planned.includes(name)))
 }
 
@@ -170,8 +183,11 @@ function deadlineOf(world: World): { intervalMs: number; deadlineMs: number } {
 /** Whether everybody who is meant to be here is a member, and those of each cluster have one root. */
 function doAgree(world: World, away: ReadonlySet<string>): boolean {
   const roots = new Map<string, string>()
-  for (const { name, cluster, running } of world.machines) {
+  for (const machine of world.machines) {
+    const { name, cluster, running } = machine
     if (away.has(name)) continue
+    // It will find that out, and come back as another replica.
+    if (world.isFenced(machine, away)) return false
     const status = running?.replica?.status()
     if (status === undefined || !status.ready) return false
     const { root } = status.report

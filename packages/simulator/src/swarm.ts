@@ -15,6 +15,10 @@ const FIRST_FAULT_MS = 3_000
  * one of them stamps is parked by the other. When the clocks are right again, it comes into its time within seconds.
  */
 const CLOCK_MS_MAX = 6_000
+/** Of the runs, those with values that expire. */
+const TTL_CHANCE = 0.4
+/** Short ones let a run see tombstones go many times; the usual one is among them. */
+const PURGE_INTERVALS_MS = [1_000, 3_000, 10_000]
 /** With half of all faults off in any run, each has room to do its worst (Groce et al. 2012, swarm testing). */
 const FAULT_CHANCE = 0.5
 
@@ -22,8 +26,8 @@ const FAULT_CHANCE = 0.5
  * A plan that a seed decides. Each kind of fault is on or off for the whole run, and as strong as the seed says: a run
  * with a little of everything finds less than many runs with much of a few.
  *
- * Left to scenarios are the faults from which a cluster does not recover by itself: disks rolled back, cloned or
- * damaged at rest, and clocks beyond the permitted drift.
+ * Left to scenarios are the faults from which a cluster does not recover by itself: disks cloned or damaged at rest, and
+ * clocks beyond the permitted drift.
  */
 export function drawPlan({ seed, nodes, seconds }: SwarmOptions): SimulationPlan {
   const random = new SeededRandom(seed).stream('plan')
@@ -40,7 +44,7 @@ export function drawPlan({ seed, nodes, seconds }: SwarmOptions): SimulationPlan
       }
     }),
     chaosMs,
-    settings: {},
+    settings: { purgeIntervalMs: random.stream('purge').pick(PURGE_INTERVALS_MS) },
     network: drawNetwork(random.stream('network')),
     networkFromMs: random.stream('network-from').pick([0, FIRST_FAULT_MS * 2, FIRST_FAULT_MS * 2]),
     disk: { readMs: round(random.between(0.02, 0.5)), writeMs: round(random.between(0.2, 8)) },
@@ -81,6 +85,7 @@ function drawWorkload(random: SeededRandom): WorkloadPlan {
     quorumShare: round(random.between(0, 0.5)),
     allShare: round(random.between(0, 0.2)),
     preconditionShare: round(random.between(0, 0.4)),
+    ttlShare: random.stream('ttl').chance(TTL_CHANCE) ? 0.3 : 0,
     valueBytesMax: random.pick([20, 200, 2_000, 20_000]),
   }
 }
@@ -151,6 +156,61 @@ const KINDS: readonly (readonly [name: string, times: number, draw: Draw])[] = [
   ['pause-anti-entropy', 2, (_, node) => ({ kind: 'pause', node, what: 'anti-entropy', forMs: 15_000 })],
 ]
 
+/** Makes faults that belong together, the first of them at a moment that is drawn elsewhere. */
+type Story = (random: SeededRandom, node: string, other: string, atMs: number) => readonly TimedFault[]
+
+/** Who is gone for so long that others go on without it: the median. */
+const ABSENCE_MS = 15_000
+const STORY_CHANCE = 0.3
+/** Later than the first faults: whoever is evicted or rolled back has to have been a member. */
+const FIRST_STORY_MS = 8_000
+
+const STORIES: readonly (readonly [name: string, times: number, draw: Story])[] = [
+  // A member that lives, and hears of it.
+  ['evict', 2, (_, node, by, atMs) => [{ atMs, kind: 'evict', node, by }]],
+  // One that is away, comes back with its old data, and often only after what was deleted meanwhile is gone.
+  [
+    'evict-absent',
+    2,
+    (random, node, by, atMs) => {
+      const forMs = absenceMs(random)
+      const evicted: TimedFault = { atMs: atMs + within(random, forMs), kind: 'evict', node, by }
+      return [{ atMs, kind: random.pick(['crash', 'power-loss', 'freeze']), node, forMs }, evicted]
+    },
+  ],
+  // One that lives, takes writes, and does not hear of it.
+  [
+    'evict-cut-off',
+    2,
+    (random, node, by, atMs) => {
+      const forMs = absenceMs(random)
+      const evicted: TimedFault = { atMs: atMs + within(random, forMs), kind: 'evict', node, by }
+      const isOneWay = random.chance(0.3)
+      const back: TimedFault = { atMs, kind: 'cut', from: '*', to: node, forMs }
+      return [{ atMs, kind: 'cut', from: node, to: '*', forMs }, ...(isOneWay ? [] : [back]), evicted]
+    },
+  ],
+  // For long, and nobody gives it up.
+  ['absence', 2, (random, node, _, atMs) => [{ atMs, kind: 'crash', node, forMs: absenceMs(random) }]],
+  // A backup of any age.
+  [
+    'rollback',
+    2,
+    (random, node, _, atMs) => {
+      const toMs = Math.round(random.between(FIRST_FAULT_MS, atMs))
+      return [{ atMs, kind: 'rollback', node, toMs, forMs: downMs(random) }]
+    },
+  ],
+]
+
+function absenceMs(random: SeededRandom): number {
+  return Math.round(random.longTail(ABSENCE_MS))
+}
+
+function within(random: SeededRandom, forMs: number): number {
+  return Math.round(random.next() * forMs)
+}
+
 function drawFaults(random: SeededRandom, names: readonly string[], chaosMs: number): TimedFault[] {
   const faults: TimedFault[] = []
   for (const [name, timesMax, draw] of KINDS) {
@@ -164,6 +224,16 @@ function drawFaults(random: SeededRandom, names: readonly string[], chaosMs: num
       const others = names.filter((other) => other !== node)
       const other = others.length === 0 ? node : own.pick(others)
       faults.push({ atMs, ...draw(own, node, other) })
+    }
+  }
+  for (const [name, times, draw] of STORIES) {
+    const own = random.stream('fault', name)
+    if (!own.chance(STORY_CHANCE)) continue
+    for (let time = own.index(times); time >= 0; time--) {
+      const atMs = Math.round(own.between(FIRST_STORY_MS, chaosMs))
+      const node = own.pick(names)
+      const others = names.filter((other) => other !== node)
+      if (others.length > 0) faults.push(...draw(own, node, own.pick(others), atMs))
     }
   }
   return faults.toSorted((a, b) => a.atMs - b.atMs)

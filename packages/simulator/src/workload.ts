@@ -1,4 +1,12 @@
-import { addressOf, etagOf, StoreError, WriteError, type Precondition, type WriteConcern } from '@grapevine/core'
+import {
+  addressOf,
+  etagOf,
+  isVisible,
+  StoreError,
+  WriteError,
+  type Precondition,
+  type WriteConcern,
+} from '@grapevine/core'
 import type { WriteResult } from '@grapevine/replica'
 import type { Machine } from './machine.ts'
 import type { PlannedOperation, WorkloadPlan } from './plan.ts'
@@ -16,6 +24,7 @@ interface Operation {
   readonly action: 'put' | 'delete' | 'get'
   readonly key: string
   readonly w: WriteConcern
+  readonly ttlMs?: number
   readonly precondition?: Precondition
   /** As the history says it. */
   readonly ifMatch?: string | null
@@ -71,16 +80,30 @@ export class Workload {
     const action = random.chance(deleteShare) ? 'delete' : 'put'
     const lot = random.next()
     const w = lot < quorumShare ? 'quorum' : lot < quorumShare + allShare ? 'all' : 1
+    const operation = { client, machine, action, key, w, ...this.#drawTtl(action, random) } as const
     const seen = this.#lastSeen.get(`${client} ${key}`)
-    if (seen === undefined || !random.chance(preconditionShare)) return { client, machine, action, key, w }
+    if (seen === undefined || !random.chance(preconditionShare)) return operation
     const precondition: Precondition = seen === null ? { kind: 'absent' } : { kind: 'one-of', etags: [seen] }
-    return { client, machine, action, key, w, precondition, ifMatch: seen }
+    return { ...operation, precondition, ifMatch: seen }
   }
 
-  #planned({ node, action, key, w = 1, only }: PlannedOperation): Operation | undefined {
+  #drawTtl(action: 'put' | 'delete', random: SeededRandom): { ttlMs?: number } {
+    const { ttlShare, ttlMsMax } = this.#plan
+    if (action === 'delete' || ttlShare === 0 || !random.chance(ttlShare)) return {}
+    return { ttlMs: 1 + random.index(ttlMsMax) }
+  }
+
+  #planned({ node, action, key, w = 1, only, ttlMs }: PlannedOperation): Operation | undefined {
     const [machine] = this.#world.named(node)
     if (machine === undefined) return undefined
-    const operation = { client: `planned-${this.#operations + 1}`, machine, action, key, w }
+    const operation = {
+      client: `planned-${this.#operations + 1}`,
+      machine,
+      action,
+      key,
+      w,
+      ...(ttlMs !== undefined && { ttlMs }),
+    }
     if (only === undefined) return operation
     return { ...operation, precondition: { kind: only }, ...(only === 'absent' && { ifMatch: null }) }
   }
@@ -88,7 +111,7 @@ export class Workload {
   #run(operation: Operation, random: SeededRandom, done: () => void): void {
     const { recorder, queue } = this.#world
     const op = ++this.#operations
-    const { client, machine, action, key, w, ifMatch } = operation
+    const { client, machine, action, key, w, ttlMs, ifMatch } = operation
     const value = action === 'put' ? this.#valueOf(op, random) : undefined
     recorder.write({
       type: 'invoke',
@@ -100,6 +123,7 @@ export class Workload {
       key,
       ...(value !== undefined && { value }),
       ...(action !== 'get' && { w }),
+      ...(ttlMs !== undefined && { ttlMs }),
       ...(ifMatch !== undefined && { ifMatch }),
     })
     let ended = false
@@ -129,7 +153,7 @@ export class Workload {
 
   async #ask(
     op: number,
-    { client, machine, action, key, w, precondition }: Operation,
+    { client, machine, action, key, w, ttlMs, precondition }: Operation,
     value: string | undefined,
     answer: (tell: () => void) => void,
   ): Promise<void> {
@@ -143,15 +167,16 @@ export class Workload {
         const held = replica.read(address)
         if (held === 'corrupt') return answer(() => this.#ended(op, action, 'not-applied', 'corrupt'))
         const version = held && etagOf(held.version)
+        const value = held !== undefined && isVisible(held, machine.clock.wallMs()) ? textOf(held) : null
         answer(() => {
           this.reads++
-          remember(held?.value === undefined ? null : (version ?? null))
+          remember(value === null ? null : (version ?? null))
           recorder.write({
             type: 'read',
             atMs: queue.nowMs,
             op,
             outcome: 'ok',
-            value: held?.value === undefined ? null : textOf(held),
+            value,
             ...(version !== undefined && { version }),
           })
         })
@@ -166,7 +191,7 @@ export class Workload {
         address,
         value: value === undefined ? undefined : Buffer.from(value, 'latin1'),
         contentType: 'text/plain',
-        expiresAtMs: 0,
+        expiresAtMs: ttlMs === undefined ? 0 : machine.clock.wallMs() + ttlMs,
         w,
         timeoutMs: this.#plan.timeoutMs,
         ...(precondition !== undefined && { precondition }),

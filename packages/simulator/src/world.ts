@@ -7,6 +7,7 @@ import {
   keyOf,
   partitionOf,
   PARKED_ENTRIES_MAX,
+  RefusalError,
   RUMOR_QUEUE_ENTRIES_MAX,
   StoreError,
   vectorText,
@@ -14,6 +15,8 @@ import {
   type Log,
   type Measures,
   type VersionVector,
+  type Roster,
+  standingOf,
   WRITE_QUEUE_ENTRIES_MAX,
   type WriterId,
 } from '@grapevine/core'
@@ -22,7 +25,7 @@ import { openDirectory } from '@grapevine/storage'
 
 import { EventQueue } from './event-queue.ts'
 import type { HistoryEvent } from './history/history.ts'
-import { directoryOf, type Machine, type Running } from './machine.ts'
+import { directoryOf, type Machine, type MachineImage, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
 import type { NodePlan, SimulationPlan } from './plan.ts'
@@ -42,15 +45,17 @@ const OPERATOR_MS = 2_000
 const EVENTS_MAX = 20_000_000
 /** Between two looks at what each node thinks of the others and how much waits in it. */
 const LOOK_MS = 500
+/** How long a program takes to set its directory aside, and to open an empty one. */
+const REOPENING_MS = 20
+/** After what it does that by itself (begin-anew.ts of the server). */
+const BEGINS_ANEW_AFTER: ReadonlySet<string> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
 /** What ends a program and is cured by an empty directory and `--rebuild`, as its own message says. */
 const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'data_missing',
   'wrong_directory',
-  'evicted',
-  'rolled_back',
+  'left',
   'name_taken',
   'wrong_name',
-  'sponsor_lost',
 ])
 
 type ProcessEvent = Extract<HistoryEvent, { type: 'process' }>
@@ -73,6 +78,10 @@ export class World {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #signal: AbortSignal | undefined
+  /** Replicas that an operator has evicted, or whose disk is no more. */
+  readonly #givenUp = new Set<string>()
+  /** Which machine each replica was on. */
+  readonly #names = new Map<string, string>()
   #processes = 0
   #moves = 0
   #lookedAtMs = 0
@@ -194,16 +203,65 @@ export class World {
       machine.rebuild = true
       machine.founds = false
     }
-    machine.wasMember = false
-    machine.disk.wipe()
+    this.#empty(machine)
+    machine.former = []
     this.#tell(machine, 'wiped')
   }
 
-  /** Whether nobody else of its cluster has data, so that nobody could give any back. */
-  isLastMember(machine: Machine): boolean {
-    return !this.machines.some(
-      (other) => other !== machine && other.cluster === machine.cluster && other.wasMember && other.disk.exists,
+  /** Its disk is as it was once. */
+  rollBack(machine: Machine, { disk, replica, roster }: MachineImage): void {
+    if (machine.replica !== replica) this.#givenUp.add(machine.replica)
+    machine.disk.become(disk)
+    machine.replica = replica
+    machine.roster = roster
+    machine.isOld = true
+    this.recorder.diskFault(this.nowMs, 'rollback', machine.name, 'rolled-back')
+  }
+
+  /** An operator who asks one of the others, as the program's route does: by the name that he sees there. */
+  evict(machine: Machine, by: Machine): void {
+    if (this.isNeeded(machine)) return
+    const asked = [by, ...this.machines].find(
+      (other) =>
+        other !== machine &&
+        other.cluster === machine.cluster &&
+        other.running?.process.isFrozen === false &&
+        other.running.replica?.status().ready === true,
     )
+    const replica = asked?.running?.replica
+    const target = replica?.members().find(({ name, isSelf }) => name === machine.name && !isSelf)
+    if (asked === undefined || replica === undefined || target === undefined) return
+    this.#givenUp.add(target.replica)
+    machine.condemnedBy = asked.running?.process
+    replica
+      .evict(target.replica)
+      // Refused, or its disk failed: whether the mark was stored is seen when it is.
+      .catch((error: unknown) => {
+        if (!(error instanceof RefusalError || error instanceof StoreError)) throw error
+      })
+      .finally(() => (machine.condemnedBy = undefined))
+  }
+
+  /** Whether the disk of somebody who is not away says that it was evicted, or is about to. */
+  isFenced({ replica, condemnedBy }: Machine, away: ReadonlySet<string> = new Set()): boolean {
+    if (condemnedBy?.isAlive === true) return true
+    return this.machines.some(({ name, roster }) => roster.evicted.includes(replica) && !away.has(name))
+  }
+
+  /** Whether it is a member for all that is known, with all that it ever held. */
+  isSoundMember(machine: Machine): boolean {
+    return machine.wasMember && machine.disk.exists && !machine.isOld && !this.isFenced(machine)
+  }
+
+  /**
+   * Whether nobody else of its cluster is a member with all its data, so that nobody could give any back; or whether those who
+   * are would be strangers to each other without it. No program may believe strangers (frontier.md R14), so that is for
+   * operators to decide.
+   */
+  isNeeded(machine: Machine): boolean {
+    const members = this.machines.filter((other) => other.cluster === machine.cluster && this.isSoundMember(other))
+    const others = members.filter((other) => other !== machine)
+    return others.length === 0 || islandsOf(others) > islandsOf(members)
   }
 
   freeze(machine: Machine): void {
@@ -252,6 +310,7 @@ export class World {
       seeds: this.#seedsOf(machine),
       found: machine.founds,
       rebuild: machine.rebuild,
+      former: machine.former,
       onFatal: (error) => this.#endedItself(machine, running, error),
     })
     running.replica = replica
@@ -295,17 +354,31 @@ export class World {
         node: machine.name,
         message: `${machine.name} ended by ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       })
-    this.queue.after(OPERATOR_MS, () => {
+    this.queue.after(BEGINS_ANEW_AFTER.has(reason) ? REOPENING_MS : OPERATOR_MS, () => {
       if (machine.running !== undefined) return
+      if (BEGINS_ANEW_AFTER.has(reason)) {
+        machine.former = [...(machine.isJoining ? machine.former : []), machine.replica]
+        this.#empty(machine)
+        this.#tell(machine, 'wiped', 'set aside')
+      }
       if (reason === 'cluster_exists') machine.founds = false
       if (REBUILT_AFTER.has(reason)) {
-        machine.disk.wipe()
+        this.#empty(machine)
         machine.rebuild = true
         machine.founds = false
         this.#tell(machine, 'wiped', 'set aside')
       }
       this.start(machine)
     })
+  }
+
+  #empty(machine: Machine): void {
+    this.#givenUp.add(machine.replica)
+    machine.disk.wipe()
+    machine.wasMember = false
+    machine.replica = ''
+    machine.isOld = false
+    machine.roster = NOBODY
   }
 
   #seedsOf(machine: Machine): readonly string[] {
@@ -335,6 +408,12 @@ export class World {
       running: undefined,
       starts: 0,
       wasMember: false,
+      replica: '',
+      isJoining: false,
+      former: [],
+      condemnedBy: undefined,
+      isOld: false,
+      roster: NOBODY,
       founds,
       foundsFirst: founds,
       rebuild: false,
@@ -364,6 +443,12 @@ export class World {
     const { pending } = machine
     machine.pending = undefined
     if (pending === undefined) return
+    if (pending.identity !== undefined) {
+      machine.replica = pending.identity.replica
+      machine.isJoining = pending.identity.stage === 'joining'
+      this.#names.set(machine.replica, machine.name)
+    }
+    if (pending.roster !== undefined) this.#noteRoster(machine, pending.roster)
     const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
     const drops = pending.changes.some(({ after }) => after === undefined)
     const frontier = hlcText((drops ? machine.running?.replica?.status().frontier : undefined) ?? HLC_ZERO)
@@ -397,6 +482,32 @@ export class World {
     }
   }
 
+  /** Whose disk is still that of a member, and whom no operator gave up, nobody else may give up either. */
+  #judgeMark(machine: Machine, replica: string): void {
+    const evicted = this.machines.find((other) => other.replica === replica)
+    if (evicted === undefined || this.#givenUp.has(replica)) return
+    const message = `${machine.name} stores that ${evicted.name} (${replica}) is evicted, and no operator asked for that`
+    this.recorder.violation({ checker: 'no surprises', atMs: this.nowMs, node: machine.name, message })
+  }
+
+  /** Who was evicted is known from the first disk on that says so. */
+  #noteRoster(machine: Machine, roster: Roster): void {
+    const before = machine.roster.evicted
+    machine.roster = roster
+    for (const replica of roster.evicted) {
+      if (before.includes(replica)) continue
+      this.#judgeMark(machine, replica)
+      this.recorder.write({
+        type: 'opinion',
+        atMs: this.nowMs,
+        node: machine.name,
+        of: this.#names.get(replica) ?? replica,
+        ofReplica: replica,
+        state: 'evicted',
+      })
+    }
+  }
+
   #look(machine: Machine): void {
     const { running } = machine
     if (running?.replica === undefined || running.process.isFrozen) return
@@ -425,7 +536,7 @@ export class World {
     for (const { replica, name, state, isSelf } of running.replica.members()) {
       if (isSelf || running.opinions.get(replica) === state) continue
       running.opinions.set(replica, state)
-      // Of two that bear one name, the older one's mark says nothing about the newer one.
+      // Told when it came to the disk.
       if (state === 'evicted') continue
       this.recorder.write({
         type: 'opinion',
@@ -499,6 +610,31 @@ const QUEUE_MAX = {
   parked: PARKED_ENTRIES_MAX,
   rumors: RUMOR_QUEUE_ENTRIES_MAX,
 } as const
+
+/** Before it has joined anybody. */
+const NOBODY: Roster = { known: [], evicted: [] }
+
+/** How many groups there are of members who know each other, directly or through others. */
+function islandsOf(members: readonly Machine[]): number {
+  const left = new Set(members)
+  let islands = 0
+  for (const first of left) {
+    islands++
+    const reached = [first]
+    left.delete(first)
+    for (const one of reached)
+      for (const other of left)
+        if (areAcquainted(one, other)) {
+          left.delete(other)
+          reached.push(other)
+        }
+  }
+  return islands
+}
+
+function areAcquainted(one: Machine, other: Machine): boolean {
+  return standingOf(one.roster, other.replica) === 'member' && standingOf(other.roster, one.replica) === 'member'
+}
 
 function seedOf({ name }: Machine): string {
   return `${name}.seeds:7701`

@@ -284,12 +284,47 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
     foundBy: ['agreement', 'nothing-deleted-returns', 'no-integrity-fault', 'convergence'],
   },
+  {
+    name: 'a purge lets the local clock decide (R10)',
+    file: 'packages/replica/src/commit-plan.ts',
+    find: '    if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)',
+    replace:
+      '    const isOver = entry.expiresAtMs !== 0 && entry.expiresAtMs <= this.#wallMs\n' +
+      '    if (!isOver && !isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)',
+    foundBy: ['agreement', 'no-integrity-fault', 'convergence', 'honest-acknowledgements'],
+  },
+  {
+    name: 'a member counts that has not heard of an eviction, and listens to the evicted (R15)',
+    file: 'packages/core/src/frontier/frontier.ts',
+    find: '    else if (!roster.evicted.every((evicted) => publication.roster.evicted.includes(evicted)))',
+    replace: '    else if (roster.known.length === 0)',
+    scenario: {
+      description:
+        'Two sides are cut off from each other, and one of them evicts a member of the other, which goes on, with a clock that ' +
+        'is slow, and is heard there. Meanwhile an entry expires.',
+      nodes: [{ name: 'n1' }, { name: 'n2' }, { name: 'n3' }, { name: 'n4', clockOffsetMs: -8_000 }],
+      chaosMs: 50_000,
+      settings: { purgeIntervalMs: 1_000 },
+      workload: {
+        clients: 0,
+        operations: [
+          { atMs: 8_000, node: 'n1', action: 'put', key: 'over', ttlMs: 2_000, w: 'all' },
+          { atMs: 22_000, node: 'n4', action: 'put', key: 'late' },
+        ],
+      },
+      faults: [
+        ...['n1', 'n2'].flatMap((from) =>
+          ['n3', 'n4'].map((to) => ({ atMs: 18_000, kind: 'cut', from, to, forMs: 25_000 })),
+        ),
+        { atMs: 19_000, kind: 'evict', node: 'n4', by: 'n1' },
+      ],
+    },
+    foundBy: ['agreement', 'convergence', 'no-integrity-fault', 'nothing-acknowledged-forgotten'],
+  },
 ]
 
 /** Their subject is not built. */
 export const NOT_YET: readonly string[] = [
-  'a purge lets the local clock decide (R10)',
-  'an evicted replica is still listened to (R15)',
   'an import does not look at the promise (R17)',
   'a suspect replica gives complete answers (R19)',
   'a session does not wait for its token',

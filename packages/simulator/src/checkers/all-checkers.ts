@@ -18,7 +18,9 @@ import { nothingRefusedVisible } from './nothing-refused-visible.ts'
 import { oneQuestionBetweenEquals } from './one-question-between-equals.ts'
 import { oneWinner } from './one-winner.ts'
 import { orderedUpdates } from './ordered-updates.ts'
+import { sameMembers } from './same-members.ts'
 import { sessionGuarantees } from './session-guarantees.ts'
+import { tombstonesCollected } from './tombstones-collected.ts'
 import { treeEqualsData } from './tree-equals-data.ts'
 import { wellFormed } from './well-formed.ts'
 
@@ -31,6 +33,7 @@ export const CHECKER_KINDS: readonly CheckerKind[] = [
   nothingRefusedVisible,
   nothingInvented,
   nothingDeletedReturns,
+  tombstonesCollected,
   oneWinner,
   noDotTwice,
   orderedUpdates,
@@ -41,6 +44,7 @@ export const CHECKER_KINDS: readonly CheckerKind[] = [
   boundedQueues,
   boundedDrift,
   membership,
+  sameMembers,
   isolation,
   convergenceInTime,
   noIntegrityFault,

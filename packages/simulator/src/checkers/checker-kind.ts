@@ -15,6 +15,15 @@ export interface CheckOptions {
   readonly vectorsConverge?: boolean
   /** How far ahead of a node's clock what it takes in may be stamped. */
   readonly driftMs?: number
+  /** Between two looks of a node at what may be purged. Where it is not said nobody is held to it. */
+  readonly purgeIntervalMs?: number
+}
+
+const USUALLY: Required<CheckOptions> = {
+  diskIsSeen: true,
+  vectorsConverge: true,
+  driftMs: DRIFT_MS_MAX,
+  purgeIntervalMs: Number.POSITIVE_INFINITY,
 }
 
 export type Complaint = Omit<Violation, 'checker'>
@@ -46,7 +55,7 @@ export function startChecker({ name, watch }: CheckerKind, options: CheckOptions
     if (violations.length < VIOLATIONS_KEPT_MAX) violations.push({ checker: name, ...complaint })
     else omitted++
   }
-  const handlers = watch(complain, { diskIsSeen: true, vectorsConverge: true, driftMs: DRIFT_MS_MAX, ...options })
+  const handlers = watch(complain, { ...USUALLY, ...options })
   return {
     name,
     see(event): void {

@@ -27,7 +27,7 @@ export const membership: CheckerKind = {
   asserts:
     'Once faults have ended, and in clusters of up to ten: a process that is gone is seen dead, by every running node that is not away, 10 s later at the latest, and stays so; ' +
     'nodes that have both run for 30 s see each other alive at the audit. In clusters of any size a node that has run for 10 s is declared dead by nobody who has, too. ' +
-    'A node that does not know of another one yet need not see it dead.',
+    'A node that does not know of another one yet need not see it dead, and whoever is gone may seem alive for 10 s when its old frames come again.',
   watch(complain) {
     const lives = new NodeLives()
     const gone = new Set<string>()
@@ -36,6 +36,7 @@ export const membership: CheckerKind = {
     // Each moment of detection is as far away as the next one, so they come in order.
     const due: { readonly pair: Pair; readonly sinceMs: number }[] = []
     let next = 0
+    let replayedMs = Number.NEGATIVE_INFINITY
     let away: ReadonlySet<string> = new Set()
     let phase: 'chaos' | 'heal' | 'audit' = 'chaos'
 
@@ -98,7 +99,8 @@ export const membership: CheckerKind = {
           node,
           message: `${node} declares ${of} dead, though both have run undisturbed for ${atMs - wellSinceMs} ms`,
         })
-      if (state === 'alive' && goneSinceMs !== undefined && atMs - goneSinceMs > DETECTION_MS && isSmall(node))
+      const isGone = goneSinceMs !== undefined && atMs - Math.max(goneSinceMs, replayedMs) > DETECTION_MS
+      if (state === 'alive' && isGone && isSmall(node))
         complain({ atMs, node, message: `${node} sees ${of} alive again, whose process is gone` })
     }
     return {
@@ -107,6 +109,9 @@ export const membership: CheckerKind = {
         lives.see(event)
       },
       opinion: hear,
+      fault({ atMs, fault }) {
+        if (fault === 'replay') replayedMs = atMs
+      },
       process({ node, what, atMs }) {
         if (what === 'started') opinions.forget(node)
         if (what === 'crashed' || what === 'ended-itself') gone.add(node)

@@ -34,7 +34,7 @@ export class NodeLives {
     }
     if (event.type !== 'fault' || event.node === undefined || event.disk === undefined) return undefined
     if (event.disk === 'damaged') this.#of(event.node).damaged = true
-    else this.#of(event.node).rolledBack = true
+    else this.#rollBack(event.node)
     return this.#end(event.node)
   }
 
@@ -88,6 +88,14 @@ export class NodeLives {
   /** Whether it may be no replica any more without knowing it (frontier.md R16). */
   isRolledBack(node: string): boolean {
     return this.#nodes.get(node)?.rolledBack ?? false
+  }
+
+  /** Whoever it was before, it may be again. */
+  #rollBack(node: string): void {
+    const held = this.#of(node)
+    held.rolledBack = true
+    held.replica = undefined
+    held.formerReplicas.clear()
   }
 
   #seeProcess(event: EventOf<'process'>): string | undefined {

@@ -105,6 +105,7 @@ const SHAPES: { readonly [Type in HistoryEvent['type']]: ShapeOf<EventOf<Type>> 
     corrupt: count,
     parked: count,
     vectorHash: text,
+    members: optional(field('a list of ids', isTexts)),
   },
   accepted: {
     atMs: amount,

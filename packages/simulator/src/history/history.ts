@@ -157,6 +157,8 @@ export type StoreEvent =
       readonly corrupt: number
       readonly parked: number
       readonly vectorHash: string
+      /** Replica ids of the members that it knows, itself among them. */
+      readonly members?: readonly string[]
     }
 
 export interface ContentsRow {

@@ -9,8 +9,8 @@ describe('the checkers', () => {
     expect(checkHistory(tale())).toEqual([])
   })
 
-  it.each(ANOMALIES)('find that $story: $foundBy', ({ history, foundBy, also = [] }) => {
-    const violations = checkHistory(history)
+  it.each(ANOMALIES)('find that $story: $foundBy', ({ history, foundBy, also = [], options }) => {
+    const violations = checkHistory(history, options)
     const names = new Set(violations.map(({ checker }) => checker))
     expect([...names].toSorted()).toEqual([foundBy, ...also].toSorted())
   })

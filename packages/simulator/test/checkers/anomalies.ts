@@ -1,4 +1,4 @@
-import type { HistoryEvent } from '../../src/index.ts'
+import type { CheckOptions, HistoryEvent } from '../../src/index.ts'
 import {
   applied,
   exchange,
@@ -47,6 +47,7 @@ export interface Anomaly {
   /** Others that the same thing is wrong for, too. Nobody else may complain. */
   readonly also?: readonly string[]
   readonly history: readonly HistoryEvent[]
+  readonly options?: CheckOptions
 }
 
 /** When nothing of the tale happens any more, but before it heals. */
@@ -495,6 +496,24 @@ export const ANOMALIES: readonly Anomaly[] = [
   ),
   anomaly('a node that came back is thought dead to the end', 'membership', [], without('a sees c again')),
   anomaly('a node that came back does not find one of the others', 'membership', [], without('c sees b again')),
+
+  anomaly(
+    'one node does not know another one as a member',
+    'same-members',
+    [],
+    everywhere((node) => but(`what ${node} holds`, { members: ['a', 'b', 'c'].map(idOf) })),
+    but('what b holds', { members: ['a', 'b'].map(idOf) }),
+  ),
+  anomaly(
+    'all know a member that no node is any more',
+    'same-members',
+    [],
+    everywhere((node) => but(`what ${node} holds`, { members: ['a', 'b', 'c', 'd'].map(idOf) })),
+  ),
+  {
+    ...anomaly('a tombstone stays, and nobody holds it back', 'tombstones-collected', []),
+    options: { purgeIntervalMs: 10_000 },
+  },
 
   anomaly(
     'a frame of another cluster is taken in',

@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import { Acquaintance } from '../src/acquaintance.ts'
+import { FatalError } from '../src/index.ts'
+import { SmallCluster } from './small-cluster.ts'
+
+it('is complete when everybody was heard, and stays so', () => {
+  const acquaintance = new Acquaintance(false)
+  acquaintance.heard('a')
+  expect([acquaintance.isComplete(['a', 'b']), acquaintance.isMissing('b')]).toEqual([false, true])
+  // Whoever is evicted is not waited for.
+  expect([acquaintance.isComplete(['a']), acquaintance.isComplete(['a', 'c'])]).toEqual([true, true])
+  expect(new Acquaintance(true).isComplete(['a'])).toBe(true)
+})
+
+it('comes before the first promise: what a rolled back node has lost is neither folded nor passed by the frontier', async () => {
+  const cluster = await SmallCluster.of(3)
+  // The first by its id looks at the frontier for all.
+  const [first, old, holder] = ['n1', 'n2', 'n3'].toSorted((a, b) => (cluster.idOf(a) < cluster.idOf(b) ? -1 : 1)) as [
+    string,
+    string,
+    string,
+  ]
+  await cluster.put(old, 'a', 'value', 'all')
+  await cluster.put(first, 'b', 'value', 'all')
+  await cluster.put(first, 'a', undefined, 'all')
+  await cluster.until(() => cluster.node(first).status().report.totals.tombstones === 0)
+  const backup: [Buffer, Buffer][] = []
+  for await (const row of cluster.database(old).iterator()) backup.push(row)
+
+  // Only one hears of it, and then nobody hears of that one.
+  cluster.cut.add(`${old}>${first}`)
+  await cluster.put(old, 'lost', 'value')
+  await cluster.until(() => cluster.get(holder, 'lost') === 'value')
+  cluster.cut.clear()
+  cluster.cut.add(`${holder}>*`)
+  await cluster.wipe(old)
+  for (const [key, value] of backup) await cluster.database(old).put(key, value)
+  await cluster.start(old)
+  await cluster.until(() => cluster.node(old).status().ready)
+  await cluster.put(first, 'b', undefined)
+  await cluster.time.advance(60_000)
+  expect(cluster.fatal(old)).toEqual([])
+
+  cluster.cut.clear()
+  await cluster.until(() => cluster.fatal(old).length > 0)
+  const [error] = cluster.fatal(old)
+  expect(error instanceof FatalError && error.code).toBe('rolled_back')
+  await cluster.until(() => cluster.get(first, 'lost') === 'value')
+})
