@@ -41,6 +41,10 @@ export type CounterName =
   | 'refused_entries'
   /** Reopenings of the store after a failed write. */
   | 'store_reopens'
+  /** Requests that had to wait until this replica had seen what their session had. */
+  | 'session_waits'
+  /** Of those the ones whose time was over before. */
+  | 'session_behind'
 
 /** What is measured as a distribution, in seconds unless it says otherwise. */
 export type DistributionName =

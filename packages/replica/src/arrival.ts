@@ -31,6 +31,8 @@ export interface LocalWrite {
   readonly contentType: string
   readonly expiresAtMs: number
   readonly precondition: Precondition | undefined
+  /** Its version has to be later than this, beside all that is known here. */
+  readonly after?: Hlc | undefined
   readonly settle: (outcome: LocalOutcome) => void
   readonly fail: (failure: CommitFailure) => void
 }

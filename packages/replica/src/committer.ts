@@ -62,6 +62,8 @@ export class Committer {
   #closed = false
   #reopening = false
   #policyEpoch = 0
+  /** Called when the state has become another one. */
+  onAdvance: () => void = NOBODY
   #failedMs = Number.NEGATIVE_INFINITY
   /** Why nothing is committed any more. */
   #ended: unknown
@@ -195,6 +197,7 @@ export class Committer {
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
       if (plan.changesPolicies) this.#policyEpoch++
+      this.onAdvance()
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })

@@ -7,12 +7,16 @@ import type {
   Hlc,
   Identity,
   MemberState,
+  Partition,
   Peer,
   Precondition,
   ReplicaReport,
+  SessionStanding,
+  SessionToken,
+  SessionView,
+  Sighting,
   Skew,
   StoreView,
-  Version,
   WriteConcern,
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
@@ -27,14 +31,20 @@ export interface WriteRequest {
   /** Milliseconds since 1970, 0 for never. */
   readonly expiresAtMs: number
   readonly precondition?: Precondition
+  /** What its session has seen: its version is later. */
+  readonly after?: Hlc
   readonly w: WriteConcern
   readonly timeoutMs: number
 }
 
-export type WriteResult =
-  /** Durable on `acks` of `members`, this one included. */
-  | { readonly kind: 'applied'; readonly version: Version; readonly acks: number; readonly members: number }
-  | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+/** Durable on `acks` of `members`, this one included. */
+export interface AppliedWrite extends Sighting {
+  readonly kind: 'applied'
+  readonly acks: number
+  readonly members: number
+}
+
+export type WriteResult = AppliedWrite | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
 
 export type Pausable = 'rumors' | 'anti-entropy'
 
@@ -178,6 +188,15 @@ export interface Replica {
   view(): StoreView
   /** @throws {WriteError} with the outcome. */
   write(request: WriteRequest): Promise<WriteResult>
+
+  /** What this replica has seen by now, as sessions look at it. */
+  readonly seen: SessionView
+  /**
+   * Waits until this replica has seen what a session has seen, and asks the others for it meanwhile. `lacking` when the time
+   * was over before.
+   * @param partition of the key in question; `undefined` for all keys.
+   */
+  untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding>
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

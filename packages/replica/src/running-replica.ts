@@ -8,6 +8,7 @@ import {
   type Held,
   type Identity,
   type MemberState,
+  type Partition,
   type Peer,
   type Question,
   type QuestionName,
@@ -15,6 +16,9 @@ import {
   type ReplicaId,
   type ReplicaReport,
   type RunId,
+  type SessionStanding,
+  type SessionToken,
+  type SessionView,
   type StoreView,
   judge,
   type QuestionHeader,
@@ -70,6 +74,7 @@ import {
 } from './reports.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
+import { Sessions } from './sessions.ts'
 import { sponsor } from './sponsor.ts'
 import {
   explainTombstone,
@@ -99,6 +104,7 @@ export class RunningReplica implements Replica {
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
   readonly #policies: BucketPolicies
+  readonly #sessions: Sessions
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
@@ -155,6 +161,14 @@ export class RunningReplica implements Replica {
       bytesPerSecond: settings.scrubBytesPerSecond,
       isStopping: () => this.#stopping,
     })
+    this.#sessions = new Sessions({
+      ...options,
+      state,
+      pulling: () => this.#pullingForSessions(),
+      livePeers: () => this.livePeers(),
+      raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
+    })
+    this.#committer.onAdvance = () => this.#sessions.look()
     this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
   }
 
@@ -233,6 +247,14 @@ export class RunningReplica implements Replica {
       timers,
       refusal: this.#writeRefusal,
     })
+  }
+
+  get seen(): SessionView {
+    return this.#sessions.seen
+  }
+
+  untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding> {
+    return this.#sessions.untilSeen(token, partition, timeoutMs)
   }
 
   heal(address: Address): Promise<Held> {
@@ -624,6 +646,12 @@ export class RunningReplica implements Replica {
     }
   }
 
+  /** A joiner takes from its sponsor alone; what there is no room for need not be asked for. */
+  #pullingForSessions(): PullContext | undefined {
+    const isAble = this.#identity?.stage === 'member' && !this.#isPaused('anti-entropy') && !this.#committer.isReadOnly
+    return this.#member !== undefined && isAble ? this.#conversing(this.#member) : undefined
+  }
+
   #joining(): JoinContext {
     const { settings } = this.#options
     return {
@@ -667,7 +695,7 @@ export class RunningReplica implements Replica {
       lookAtFrontier: async () => {
         const upkeep = this.#upkeep
         if (upkeep?.mayLookAtFrontier !== true) return false
-        await upkeep.raiseFrontier(REPORT_TIMEOUT_MS)
+        await upkeep.raiseFrontier({ timeoutMs: REPORT_TIMEOUT_MS })
         return true
       },
     }

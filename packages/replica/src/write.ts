@@ -54,6 +54,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       contentType: request.contentType,
       expiresAtMs: request.expiresAtMs,
       precondition: request.precondition,
+      after: request.after,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
         // Not knowing whether it is there is another thing than having no room for it.
@@ -66,11 +67,11 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       settle: (outcome) => {
         if (outcome.kind === 'precondition-failed') return finish(outcome)
         const { entry } = outcome
-        const { version } = entry
+        const { version, dot } = entry
         acks = 1
         if (needed === 1) {
           rumors.ignite(entry)
-          return finish({ kind: 'applied', version, acks, members })
+          return finish({ kind: 'applied', version, keyHash, dot, acks, members })
         }
         const asked = rumors.listeners(entry).map(({ replica }) => replica)
         const tally = new Tally(needed, asked)
@@ -80,7 +81,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         })
         function judge(): void {
           acks = tally.acks
-          if (tally.verdict === 'reached') finish({ kind: 'applied', version, acks, members })
+          if (tally.verdict === 'reached') finish({ kind: 'applied', version, keyHash, dot, acks, members })
           else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
         }
         judge()

@@ -22,6 +22,7 @@ import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
+import { registerSessionRoute } from './routes/session.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 
 export interface ServerOptions {
@@ -108,6 +109,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerListRoute(app, context)
   registerBucketRoutes(app, context)
   registerBatchRoute(app, context)
+  registerSessionRoute(app, context)
   registerClusterRoutes(app, context)
   registerGossipRoutes(app, context)
   registerAdminRoutes(app, context)

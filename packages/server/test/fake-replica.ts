@@ -4,8 +4,10 @@ import {
   etagOf,
   HybridClock,
   isMet,
+  partitionOf,
   policyAddress,
   sealEntry,
+  VersionVector,
   type Address,
   type BucketPolicy,
   type Entry,
@@ -13,6 +15,9 @@ import {
   type Held,
   type Peer,
   type Range,
+  type SessionStanding,
+  type SessionToken,
+  type SessionView,
   type StoreView,
 } from '@grapevine/core'
 import type {
@@ -134,6 +139,30 @@ export class FakeReplica implements Replica {
     return this.corrupt.has(address) ? 'corrupt' : this.rows.get(address)
   }
 
+  /** What it covers; the tests of the replica tell how it comes to more. */
+  readonly vectors = Array.from({ length: 256 }, () => new VersionVector())
+  /** How a session is waited for, and for how long each time. */
+  standing: SessionStanding = 'lacking'
+  readonly sessionWaits: number[] = []
+
+  get seen(): SessionView {
+    return {
+      cluster: CLUSTER_ID,
+      replica: NODE_ID,
+      clock: this.#clock.now,
+      frontier: HLC_ZERO,
+      folded: new Set(),
+      vector: (partition) => this.vectors[partition] ?? new VersionVector(),
+      lost: () => undefined,
+    }
+  }
+
+  untilSeen(token: SessionToken, partition: number | undefined, timeoutMs: number): Promise<SessionStanding> {
+    const standing = token.standing(this.seen, partition)
+    if (standing === 'lacking') this.sessionWaits.push(timeoutMs)
+    return Promise.resolve(standing === 'lacking' ? this.standing : standing)
+  }
+
   policyOf(bucket: string): BucketPolicy {
     const held = this.rows.get(policyAddress(bucket))
     return decodePolicy(held?.value)
@@ -183,7 +212,8 @@ export class FakeReplica implements Replica {
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
       return { kind: 'precondition-failed', held }
     const entry = this.put(request)
-    return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2 }
+    const { version, keyHash, dot } = entry
+    return { kind: 'applied', version, keyHash, dot, acks: request.w === 'all' ? 2 : 1, members: 2 }
   }
 
   put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {
@@ -192,7 +222,7 @@ export class FakeReplica implements Replica {
       {
         address,
         keyHash: systemHash.sha256(Buffer.from(address, 'latin1')),
-        version: { hlc: this.#clock.tick(this.wallMs), replica: NODE_ID },
+        version: { hlc: this.#clock.tick(this.wallMs, request.after ?? HLC_ZERO), replica: NODE_ID },
         dot: { writer: NODE_ID, seq: ++this.#seq },
         expiresAtMs,
         contentType,
@@ -201,6 +231,7 @@ export class FakeReplica implements Replica {
       systemHash,
     )
     this.rows.set(address, entry)
+    this.vectors[partitionOf(entry.keyHash)]?.add(entry.dot)
     return entry
   }
 

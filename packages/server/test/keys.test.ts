@@ -342,7 +342,7 @@ describe('the query', () => {
     const { app } = testServer()
     await app.inject({ method: 'PUT', url: '/v1/kv/b/k', payload: 'x' })
     expect((await app.inject('/v1/kv/b/k?consistency=local&timeout=1s')).statusCode).toBe(200)
-    for (const consistency of ['session', 'quorum', 'all']) {
+    for (const consistency of ['quorum', 'all']) {
       const answer = await app.inject(`/v1/kv/b/k?consistency=${consistency}`)
       expect(answer.json()).toMatchObject({ code: 'not_implemented', status: 501 })
     }
@@ -353,14 +353,13 @@ describe('the query', () => {
 describe('what is not built yet', () => {
   it('is never taken for done', async () => {
     const { app, replica } = testServer()
-    for (const name of ['idempotency-key', 'grapevine-session']) {
+    for (const name of ['idempotency-key']) {
       for (const method of ['PUT', 'DELETE'] as const) {
         const answer = await app.inject({ method, url: '/v1/kv/b/k', headers: { [name]: 'x' } })
         expect(answer.statusCode).toBe(501)
         expect(answer.json()).toMatchObject({ code: 'not_implemented', outcome: 'not-applied' })
       }
     }
-    expect((await app.inject({ url: '/v1/kv/b/k', headers: { 'grapevine-session': 'x' } })).statusCode).toBe(501)
     expect(replica.writes).toBe(0)
   })
 })

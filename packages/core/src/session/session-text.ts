@@ -29,9 +29,6 @@ export class MalformedSessionError extends Error {
  */
 const TOKEN =
   /^1\.([0-9a-f]{32})\.([0-9a-f]{16})\.((?:[0-9a-f]{16})*)\.((?:[0-9a-f]{32})*)\.([0-9a-zA-Z_~-]*)\.([0-9a-f]{8})$/
-const PARTITION = /^[0-9a-f]{2}(?:[A-Z]+[0-9a-z_-]+)+$/
-const WRITER_IN_PARTITION = /([A-Z]+)([0-9a-z_-]+)/g
-const RANGE = /^([0-9a-z]{1,10})(?:-([0-9a-z]{1,10}))?$/
 const UNKNOWN_REPLICA: ReplicaId = '0'.repeat(16)
 
 export function sessionText(token: SessionToken): string {
@@ -82,7 +79,7 @@ export function parseSessionText(text: string): SessionToken {
     owners.push(writer)
     if (replica !== UNKNOWN_REPLICA) token.own(writer, replica)
   }
-  for (const partition of partitions === '' ? [] : partitions.split('~')) readPartition(partition, owners, token)
+  readPartitions(partitions, owners, token)
   return token
 }
 
@@ -102,18 +99,71 @@ export function fittedSessionText(token: SessionToken, view: SessionView | undef
   return sessionText(token)
 }
 
-function readPartition(text: string, writers: readonly WriterId[], token: SessionToken): void {
-  if (!PARTITION.test(text)) throw damaged()
-  const partition = Number.parseInt(text.slice(0, 2), 16)
-  for (const [, place = '', ranges = ''] of text.slice(2).matchAll(WRITER_IN_PARTITION)) {
-    const writer = writers[placeOf(place)]
-    const numbers = ranges.split('_').flatMap((range) => {
-      const [, from = '', to = from] = RANGE.exec(range) ?? []
-      return [Number.parseInt(from, 36), Number.parseInt(to, 36)]
-    })
-    if (writer === undefined || !areSeqRanges(numbers) || !numbers.every((seq) => seq <= SEQ_MAX)) throw damaged()
-    token.adopt(partition, [[writer, numbers]])
+/** Character by character: a large token has more than a thousand dots, and comes with every request of its session. */
+function readPartitions(text: string, writers: readonly WriterId[], token: SessionToken): void {
+  let at = 0
+  while (at < text.length) {
+    const digits = text.slice(at, (at += 2))
+    if (!/^[0-9a-f]{2}$/.test(digits)) throw damaged()
+    const rows: [WriterId, number[]][] = []
+    while (at < text.length && text.charCodeAt(at) !== TILDE) {
+      const placeEnd = endOf(isPlaceDigit, text, at)
+      const writer = writers[placeOf(text, at, placeEnd)]
+      if (writer === undefined || placeEnd === at) throw damaged()
+      const ranges: number[] = []
+      at = readRanges(text, placeEnd, ranges)
+      if (!areSeqRanges(ranges) || (ranges.at(-1) ?? 0) > SEQ_MAX) throw damaged()
+      rows.push([writer, ranges])
+    }
+    if (rows.length === 0) throw damaged()
+    token.adopt(Number.parseInt(digits, 16), rows)
+    if (at < text.length && ++at === text.length) throw damaged()
   }
+}
+
+/** Returns where they end. */
+function readRanges(text: string, start: number, ranges: number[]): number {
+  let at = start
+  for (;;) {
+    const fromEnd = endOf(isSeqDigit, text, at)
+    const from = seqOf(text, at, fromEnd)
+    at = fromEnd
+    let to = from
+    if (text.charCodeAt(at) === DASH) {
+      const toEnd = endOf(isSeqDigit, text, at + 1)
+      to = seqOf(text, at + 1, toEnd)
+      at = toEnd
+    }
+    ranges.push(from, to)
+    if (text.charCodeAt(at) !== UNDERSCORE) return at
+    at++
+  }
+}
+
+const [DASH, UNDERSCORE, TILDE] = [0x2d, 0x5f, 0x7e]
+
+function isPlaceDigit(code: number): boolean {
+  return code >= 0x41 && code <= 0x5a
+}
+
+function isSeqDigit(code: number): boolean {
+  return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39)
+}
+
+function endOf(isDigit: (code: number) => boolean, text: string, start: number): number {
+  let end = start
+  while (isDigit(text.charCodeAt(end))) end++
+  return end
+}
+
+/** 0, which is no number of a write, where there is none. */
+function seqOf(text: string, start: number, end: number): number {
+  let seq = 0
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at)
+    seq = seq * 36 + (code < 0x3a ? code - 0x30 : code - 0x57)
+  }
+  return seq
 }
 
 function damaged(): MalformedSessionError {
@@ -135,9 +185,9 @@ function placeText(place: number): string {
   return text
 }
 
-function placeOf(text: string): number {
+function placeOf(text: string, start: number, end: number): number {
   let place = 0
-  for (let index = 0; index < text.length; index++) place = place * 26 + text.charCodeAt(index) - 65
+  for (let at = start; at < end; at++) place = place * 26 + text.charCodeAt(at) - 0x41
   return place
 }
 

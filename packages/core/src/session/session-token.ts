@@ -1,5 +1,5 @@
 import { compareHlc, HLC_ZERO, laterHlc, type Hlc } from '../clock/hlc.ts'
-import { partitionOf, type Partition } from '../placement/partition.ts'
+import { partitionOf, PARTITIONS, type Partition } from '../placement/partition.ts'
 import type { Entry } from '../record/entry.ts'
 import { VersionVector, type SeqRanges, type VectorRows } from '../vector/version-vector.ts'
 import type { ClusterId, ReplicaId, WriterId } from '../version/version.ts'
@@ -85,9 +85,9 @@ export class SessionToken {
   }
 
   /** Everything that a replica has seen: for an answer that may hold anything of it. */
-  seeAll(view: SessionView, partitions: Iterable<Partition>): void {
+  seeAll(view: SessionView): void {
     this.raise(view.clock)
-    for (const partition of partitions) {
+    for (let partition = 0; partition < PARTITIONS; partition++) {
       const rows = view.vector(partition).rows()
       if (rows.length > 0) this.#vector(partition).adopt(rows)
     }
@@ -154,7 +154,8 @@ export class SessionToken {
     for (const partition of partitions)
       for (const row of this.rows(partition)) {
         const owner = this.#replicas.get(row[0])
-        if (owner !== undefined && !view.folded.has(row[0]) && !view.vector(partition).contains([row])) owners.add(owner)
+        if (owner !== undefined && !view.folded.has(row[0]) && !view.vector(partition).contains([row]))
+          owners.add(owner)
       }
     return owners
   }

@@ -101,7 +101,7 @@ function live(steps: readonly Step[], world = new World()): { token: SessionToke
       token.see(step.write)
       saw.add(step.write)
     } else if (step.kind === 'see-all') {
-      token.seeAll(world.view(step.replica), [0, 1])
+      token.seeAll(world.view(step.replica))
       for (const write of WRITES) if (world.has(step.replica, write)) saw.add(write)
     } else if (step.kind === 'bridge') token.bridge(world.view(step.replica))
     else token.generalise(world.view(step.replica))
@@ -127,7 +127,8 @@ describe('a session token', () => {
         for (const partition of [0, 1, undefined]) {
           if (!passes(token, world.view(replica, knows), partition)) continue
           for (const write of saw)
-            if (partition === undefined || partition === partitionIn(write)) expect(world.has(replica, write)).toBe(true)
+            if (partition === undefined || partition === partitionIn(write))
+              expect(world.has(replica, write)).toBe(true)
         }
     })
     fc.assert(law, { numRuns: 2_000 })
@@ -158,7 +159,8 @@ describe('a session token', () => {
       const { token, world } = live(steps)
       const before = REPLICAS.map((_, replica) => passes(token, world.view(replica)))
       for (const [replica, write] of arrivals) world.cover(replica, write)
-      for (const [replica, passed] of before.entries()) if (passed) expect(passes(token, world.view(replica))).toBe(true)
+      for (const [replica, passed] of before.entries())
+        if (passed) expect(passes(token, world.view(replica))).toBe(true)
     })
     fc.assert(law)
   })
@@ -235,13 +237,18 @@ describe('the text of a token', () => {
   })
 
   it('that was cut off, edited or made up is no token', () => {
-    const law = fc.property(anyToken, fc.nat(), fc.constantFrom(...'0aZ~._-'), (token, at, character) => {
-      const text = sessionText(token)
-      const place = at % text.length
-      const edited = text.slice(0, place) + character + text.slice(place + 1)
-      if (edited !== text) expect(() => parseSessionText(edited)).toThrow(MalformedSessionError)
-      expect(() => parseSessionText(text.slice(0, place))).toThrow(MalformedSessionError)
-    })
+    const law = fc.property(
+      anyToken,
+      fc.nat(),
+      fc.constantFrom('0', 'a', 'Z', '~', '.', '_', '-'),
+      (token, at, character) => {
+        const text = sessionText(token)
+        const place = at % text.length
+        const edited = text.slice(0, place) + character + text.slice(place + 1)
+        if (edited !== text) expect(() => parseSessionText(edited)).toThrow(MalformedSessionError)
+        expect(() => parseSessionText(text.slice(0, place))).toThrow(MalformedSessionError)
+      },
+    )
     fc.assert(law)
     for (const text of ['', '1', 'x', 'a'.repeat(9_000), '1.....']) {
       expect(() => parseSessionText(text)).toThrow(MalformedSessionError)
@@ -253,43 +260,56 @@ describe('the text of a token', () => {
     token.see(WRITES[0] as Sighting)
     const good = sessionText(token)
     expect(good).toContain('.00A1.')
-    for (const dots of ['00A0', '00B1', '00A2-1', '00A1_1', '00A1_2', '00a1', '0A1', '00A', '00Azzzzzzzzzz', '00A1~~01A1'])
+    for (const dots of [
+      '00A0',
+      '00B1',
+      '00A2-1',
+      '00A1_1',
+      '00A1_2',
+      '00a1',
+      '0A1',
+      '00A',
+      '00Azzzzzzzzzz',
+      '00A1~~01A1',
+    ])
       expect(() => parseSessionText(rechecked(good.replace('.00A1.', `.${dots}.`)))).toThrow(MalformedSessionError)
     expect(sessionText(parseSessionText(rechecked(good)))).toBe(good)
   })
 
-  it('never exceeds a header, whatever was seen, and then still asks for all of it', () => {
-    const law = fc.property(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 9 }), (writers, every) => {
-      const token = new SessionToken(CLUSTER)
-      const vectors = Array.from({ length: 256 }, () => new VersionVector())
-      for (let number = 0; number < 256 * writers; number++) {
-        const writer = (number % writers).toString(16).padStart(16, '0')
-        const partition = Math.floor(number / writers)
-        const seq = 1 + every * (number % 7)
-        token.see({
-          keyHash: String.fromCharCode(partition) + '\0'.repeat(31),
-          version: { hlc: { wallMs: 5_000 + number, counter: 0 }, replica: writer },
-          dot: { writer, seq },
-        })
-        vectors[partition]?.adopt([[writer, [1, 100]]])
-      }
-      const view: SessionView = {
-        ...new World().view(0),
-        clock: { wallMs: 9_000_000, counter: 0 },
-        vector: (partition) => vectors[partition] ?? new VersionVector(),
-      }
-      const lacksOne = { ...view, replica: REPLICAS[1] ?? '', vector: () => new VersionVector() }
-      for (const answering of [view, lacksOne, undefined]) {
-        const fitted = fittedSessionText(joined(token), answering)
-        expect(fitted.length).toBeLessThanOrEqual(SESSION_TOKEN_CHARS_MAX)
-        const shorter = parseSessionText(fitted)
-        expect(shorter.hlc).toEqual(token.hlc)
-        expect(passes(shorter, lacksOne)).toBe(false)
-        // Where it was seen it stays seen, also when every other member is away.
-        expect(passes(shorter, view)).toBe(answering === view || shorter.floor === undefined)
-      }
-    })
-    fc.assert(law, { numRuns: 10 })
+  it.each([
+    [1, 1],
+    [3, 5],
+    [4, 9],
+    [12, 2],
+  ])('never exceeds a header, and still asks for all that was seen (%i writers, every %i)', (writers, every) => {
+    const token = new SessionToken(CLUSTER)
+    const vectors = Array.from({ length: 256 }, () => new VersionVector())
+    for (let number = 0; number < 256 * writers; number++) {
+      const writer = (number % writers).toString(16).padStart(16, '0')
+      const partition = Math.floor(number / writers)
+      const seq = 1 + every * (number % 7)
+      token.see({
+        keyHash: String.fromCharCode(partition) + '\0'.repeat(31),
+        version: { hlc: { wallMs: 5_000 + number, counter: 0 }, replica: writer },
+        dot: { writer, seq },
+      })
+      vectors[partition]?.adopt([[writer, [1, 100]]])
+    }
+    const view: SessionView = {
+      ...new World().view(0),
+      clock: { wallMs: 9_000_000, counter: 0 },
+      vector: (partition) => vectors[partition] ?? new VersionVector(),
+    }
+    const lacksOne = { ...view, replica: REPLICAS[1] ?? '', vector: () => new VersionVector() }
+    for (const answering of [view, lacksOne, undefined]) {
+      const fitted = fittedSessionText(joined(token), answering)
+      expect(fitted.length).toBeLessThanOrEqual(SESSION_TOKEN_CHARS_MAX)
+      const shorter = parseSessionText(fitted)
+      expect(shorter.hlc).toEqual(token.hlc)
+      expect(passes(shorter, lacksOne)).toBe(false)
+      // Where it was seen it stays seen, also when every other member is away.
+      expect(passes(shorter, view)).toBe(answering === view || shorter.floor === undefined)
+    }
   })
 
   it('is short where little was seen', () => {
@@ -305,4 +325,3 @@ function rechecked(text: string): string {
   for (const character of rest) check = Math.imul(check ^ character.charCodeAt(0), 0x01000193)
   return `${rest}.${(check >>> 0).toString(16).padStart(8, '0')}`
 }
-

@@ -122,13 +122,11 @@ export function unbuilt(what: string, isWrite = false): Handler {
   }
 }
 
-/** Refuses what a client may ask for only once sessions and idempotency keys exist. */
+/** Refuses what a client may ask for only once idempotency keys exist. */
 export function refuseUnbuiltHeaders(request: IncomingMessage, isWrite: boolean): void {
   const { headers } = request
-  if (headers[SESSION] !== undefined) throw notImplemented(`The header ${HEADERS.session}`, isWrite)
   if (isWrite && headers[IDEMPOTENCY_KEY] !== undefined)
     throw notImplemented(`The header ${HEADERS.idempotencyKey}`, true)
 }
 
-const SESSION = HEADERS.session.toLowerCase()
 const IDEMPOTENCY_KEY = HEADERS.idempotencyKey.toLowerCase()

@@ -1,8 +1,19 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { HEADERS } from '@grapevine/contract'
-import { bucketOf, etagOf, isExpired, NO_POLICY, type Address, type Entry } from '@grapevine/core'
-import type { WriteRequest, WriteResult } from '@grapevine/replica'
+import { HEADERS, type Consistency } from '@grapevine/contract'
+import {
+  bucketOf,
+  bytesOf,
+  etagOf,
+  isExpired,
+  NO_POLICY,
+  partitionOf,
+  type Address,
+  type Entry,
+  type Partition,
+  type SessionToken,
+} from '@grapevine/core'
+import type { AppliedWrite, WriteRequest } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { answerTogether } from '../http/answer-together.ts'
@@ -13,9 +24,10 @@ import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
 import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
+import { awaitSession, hasSeen, sessionHeaders, sessionOf } from '../http/session.ts'
 import { httpDate } from '../http/http-date.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
-import { checkConsistency, contentTypeOf, expiryOf, memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
+import { consistencyOf, contentTypeOf, expiryOf, memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
 
 const PATTERN = '/v1/kv/:bucket/*'
 const LABEL = '/v1/kv/{bucket}/{key}'
@@ -47,6 +59,22 @@ export function registerKeyRoutes(app: FastifyInstance, context: ServerContext):
   register('DELETE', (request, response, meter, startedMs) => routes.delete(request, response, meter, startedMs))
 }
 
+/** A read on its way. */
+interface Read {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly meter: RouteMeter
+  readonly startedMs: number
+  /** Whether the value is sent, or only what is said of it. */
+  readonly body: boolean
+  readonly session: SessionToken | undefined
+  /** Whether something that the session has seen no member has any more. */
+  readonly hasGap?: boolean
+}
+
+/** A write on its way, and the session that it belongs to. */
+type SessionWrite = WriteRequest & { readonly session: SessionToken | undefined }
+
 type Run = (request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number) => void
 
 class KeyRoutes {
@@ -72,53 +100,71 @@ class KeyRoutes {
   }
 
   read(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number, body: boolean): void {
-    const { replica } = this.#context
+    const { replica, loaded } = this.#context
     const path = keyPathOf(request.url ?? '')
     let base64url = false
+    let consistency: Consistency | undefined
+    let timeoutMs = loaded.config.requestTimeout
     if (path.query !== '') {
       const query = parseQuery(path.query, READ_QUERY)
       base64url = isBase64Url(query.get('key_encoding'))
-      checkConsistency(query.get('consistency'))
-      timeoutOf(query.get('timeout'), 0)
+      consistency = consistencyOf(query.get('consistency'))
+      timeoutMs = timeoutOf(query.get('timeout'), timeoutMs)
     }
-    refuseUnbuiltHeaders(request, false)
+    const session = sessionOf(request, this.#context)
     const address = addressFrom(path, base64url)
+    const read: Read = { request, response, meter, startedMs, body, session }
+    if (session !== undefined && consistency !== 'local' && !hasSeen(session, this.#partitionOf(address), replica)) {
+      void this.#readLater(address, session, read, timeoutMs)
+      return
+    }
     const held = replica.read(address)
-    if (held === 'corrupt') void this.#readElsewhere(address, request, response, meter, startedMs, body)
-    else this.#answerRead(held, request, response, meter, startedMs, body)
+    if (held === 'corrupt') void this.#readElsewhere(address, read)
+    else this.#answerRead(held, read)
+  }
+
+  /** Once this node has seen what the session has. */
+  async #readLater(address: Address, session: SessionToken, read: Read, timeoutMs: number): Promise<void> {
+    const { replica } = this.#context
+    try {
+      const hasGap = await awaitSession(session, this.#partitionOf(address), { replica, timeoutMs })
+      const held = replica.read(address)
+      if (held === 'corrupt') await this.#readElsewhere(address, { ...read, hasGap })
+      else this.#answerRead(held, { ...read, hasGap })
+    } catch (error) {
+      this.#failRead(error, read)
+    }
   }
 
   /** What is damaged here may be whole on another node: its reader waits for it, and this node has it again. */
-  async #readElsewhere(
-    address: Address,
-    request: IncomingMessage,
-    response: ServerResponse,
-    meter: RouteMeter,
-    startedMs: number,
-    body: boolean,
-  ): Promise<void> {
+  async #readElsewhere(address: Address, read: Read): Promise<void> {
     try {
       const held = await this.#context.replica.heal(address)
       if (held === 'corrupt') throw unreadable()
-      this.#answerRead(held, request, response, meter, startedMs, body)
+      this.#answerRead(held, read)
     } catch (error) {
-      answerFailure(this.#context, request, response, error)
-      meter.answered(response.statusCode, startedMs)
+      this.#failRead(error, read)
     }
   }
 
-  #answerRead(
-    held: Entry | undefined,
-    request: IncomingMessage,
-    response: ServerResponse,
-    meter: RouteMeter,
-    startedMs: number,
-    body: boolean,
-  ): void {
-    const { clock, loaded } = this.#context
+  #failRead(error: unknown, { request, response, meter, startedMs }: Read): void {
+    answerFailure(this.#context, request, response, error)
+    meter.answered(response.statusCode, startedMs)
+  }
+
+  #partitionOf(address: Address): Partition {
+    return partitionOf(this.#context.hash.sha256(bytesOf(address)))
+  }
+
+  #answerRead(held: Entry | undefined, { request, response, meter, startedMs, body, session, hasGap }: Read): void {
+    const { clock, loaded, replica } = this.#context
     const servedBy = loaded.config.name
+    const common = {
+      [HEADERS.servedBy]: servedBy,
+      ...sessionHeaders(session, held === undefined ? [] : [held], replica.seen, hasGap),
+    }
     if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
-      meter.answered(sendProblem(response, absent(held, servedBy), traceIdOf(request)), startedMs)
+      meter.answered(sendProblem(response, absent(held, common), traceIdOf(request)), startedMs)
       return
     }
 
@@ -128,13 +174,13 @@ class KeyRoutes {
       'Last-Modified': httpDate(held.version.hlc.wallMs),
       // Without it caches may answer for a tenth of the value's age (RFC 9111 §4.2.2).
       'Cache-Control': 'no-cache',
-      'Grapevine-Served-By': servedBy,
+      ...common,
     }
     if (held.expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(held.expiresAtMs).toISOString()
     const { 'if-none-match': ifNoneMatch, 'if-match': ifMatch, traceparent } = request.headers
     if (traceparent !== undefined) headers['traceparent'] = traceparent
     if (ifMatch !== undefined && !isMatchedStrongly(ifMatch, held.version)) {
-      meter.answered(sendProblem(response, preconditionFailed(held, servedBy, false), traceIdOf(request)), startedMs)
+      meter.answered(sendProblem(response, preconditionFailed(held, common, false), traceIdOf(request)), startedMs)
       return
     }
     if (ifNoneMatch !== undefined && isMatchedWeakly(ifNoneMatch, held.version)) {
@@ -195,18 +241,20 @@ class KeyRoutes {
   }
 
   /** All of a write but what it writes. */
-  #writeTarget(request: IncomingMessage): Omit<WriteRequest, 'value' | 'contentType'> {
+  #writeTarget(request: IncomingMessage): Omit<SessionWrite, 'value' | 'contentType'> {
     const { headers } = request
     const { loaded, replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
       refuseUnbuiltHeaders(request, true)
+      const session = sessionOf(request, this.#context)
       const address = addressFrom(path, false)
-      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs }
+      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs, session }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
     refuseUnbuiltHeaders(request, true)
+    const session = sessionOf(request, this.#context)
     const precondition = preconditionOf(headers['if-match'], headers['if-none-match'])
     const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
     return {
@@ -214,6 +262,7 @@ class KeyRoutes {
       expiresAtMs: this.#expiryOf(request, address, query.get('ttl')),
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
+      session,
       ...(precondition === undefined ? {} : { precondition }),
     }
   }
@@ -230,16 +279,22 @@ class KeyRoutes {
     response: ServerResponse,
     meter: RouteMeter,
     startedMs: number,
-    write: WriteRequest,
+    { session, ...write }: SessionWrite,
   ): Promise<void> {
     const { replica, loaded } = this.#context
-    const servedBy = loaded.config.name
     try {
-      const result = await replica.write(write)
+      const hasGap =
+        session !== undefined && write.precondition !== undefined && (await this.#awaitCondition(write, session))
+      const result = await replica.write(session === undefined ? write : { ...write, after: session.hlc })
+      const seen = result.kind === 'applied' ? result : result.held
+      const common = {
+        [HEADERS.servedBy]: loaded.config.name,
+        ...sessionHeaders(session, seen === undefined ? [] : [seen], replica.seen, hasGap),
+      }
       if (result.kind === 'precondition-failed')
-        sendProblem(response, preconditionFailed(result.held, servedBy, true), traceIdOf(request))
+        sendProblem(response, preconditionFailed(result.held, common, true), traceIdOf(request))
       else {
-        response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, servedBy))
+        response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, common))
         response.end()
       }
     } catch (error) {
@@ -248,19 +303,26 @@ class KeyRoutes {
     }
     meter.answered(response.statusCode, startedMs)
   }
+
+  /** A condition reads, and so waits for the session; a write without one has nothing to wait for. */
+  #awaitCondition({ address, timeoutMs }: WriteRequest, session: SessionToken): Promise<boolean> {
+    const { replica } = this.#context
+    return awaitSession(session, this.#partitionOf(address), { replica, timeoutMs, outcome: 'not-applied' })
+  }
 }
 
+/** @param common what every answer says. */
 function appliedHeaders(
   request: IncomingMessage,
-  { version, acks, members }: WriteResult & { readonly kind: 'applied' },
+  { version, acks, members }: AppliedWrite,
   expiresAtMs: number,
-  servedBy: string,
+  common: OutgoingHttpHeaders,
 ): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     ETag: `"${etagOf(version)}"`,
     'Last-Modified': httpDate(version.hlc.wallMs),
     'Grapevine-Acks': `${acks}/${members}`,
-    'Grapevine-Served-By': servedBy,
+    ...common,
   }
   if (expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(expiresAtMs).toISOString()
   const { traceparent } = request.headers
@@ -269,8 +331,8 @@ function appliedHeaders(
 }
 
 /** Nothing was ever here, or it was deleted, or its time is up: readers see no difference but the tombstone. */
-function absent(held: Entry | undefined, servedBy: string): Trouble {
-  const headers: OutgoingHttpHeaders = { [HEADERS.servedBy]: servedBy }
+function absent(held: Entry | undefined, common: OutgoingHttpHeaders): Trouble {
+  const headers: OutgoingHttpHeaders = { ...common }
   if (held === undefined) return { code: 'not_found', message: 'This key has no value.', options: { headers } }
   if (held.value !== undefined)
     return { code: 'not_found', message: 'The value of this key has expired.', options: { headers } }
@@ -280,7 +342,7 @@ function absent(held: Entry | undefined, servedBy: string): Trouble {
 }
 
 /** @param held what the condition was held against. */
-function preconditionFailed(held: Entry | undefined, servedBy: string, isWrite: boolean): Trouble {
+function preconditionFailed(held: Entry | undefined, common: OutgoingHttpHeaders, isWrite: boolean): Trouble {
   return {
     code: 'precondition_failed',
     message: 'The key does not hold, on this node, what the condition asks for.',
@@ -288,7 +350,7 @@ function preconditionFailed(held: Entry | undefined, servedBy: string, isWrite: 
       ...(isWrite ? { outcome: 'not-applied' } : {}),
       headers: {
         [HEADERS.conditionScope]: 'node',
-        [HEADERS.servedBy]: servedBy,
+        ...common,
         ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
         ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),
       },

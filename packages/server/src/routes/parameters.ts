@@ -4,6 +4,7 @@ import {
   parseDuration,
   parseWriteConcern,
   TTL_NONE,
+  type Consistency,
   type ProblemCode,
   type WriteConcern,
 } from '@grapevine/contract'
@@ -75,9 +76,10 @@ export function memberCount(replica: Replica): number {
   return replica.members().filter(({ state }) => state !== 'evicted').length
 }
 
-export function checkConsistency(text: string | undefined): void {
-  if (text === undefined || text === 'local') return
-  if (text === 'session' || text === 'quorum' || text === 'all') throw notImplemented(`consistency=${text}`, false)
+/** `undefined` when the request does not say: then its session decides. */
+export function consistencyOf(text: string | undefined): Consistency | undefined {
+  if (text === undefined || text === 'local' || text === 'session') return text
+  if (text === 'quorum' || text === 'all') throw notImplemented(`consistency=${text}`, false)
   throw new ProblemError('bad_query', 'consistency must be local, session, quorum or all.')
 }
 
