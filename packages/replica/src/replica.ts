@@ -17,6 +17,7 @@ import type {
   Sighting,
   Skew,
   StoreView,
+  Version,
   WriteConcern,
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
@@ -38,10 +39,13 @@ export interface WriteRequest {
 }
 
 /** Durable on `acks` of `members`, this one included. */
-export interface AppliedWrite extends Sighting {
+export interface AppliedWrite {
   readonly kind: 'applied'
+  readonly version: Version
   readonly acks: number
   readonly members: number
+  /** What its session has seen by it: the write, or what came after it. Nothing where that is gone again. */
+  readonly seen: Sighting | undefined
 }
 
 export type WriteResult = AppliedWrite | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }

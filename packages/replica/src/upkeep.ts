@@ -1,6 +1,7 @@
 import {
   HLC_ZERO,
   hlcAt,
+  laterHlc,
   sample,
   PARTITIONS,
   type Hlc,

@@ -67,11 +67,12 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       settle: (outcome) => {
         if (outcome.kind === 'precondition-failed') return finish(outcome)
         const { entry } = outcome
-        const { version, dot } = entry
+        const { version } = entry
+        const seen = { keyHash, version, dot: entry.dot }
         acks = 1
         if (needed === 1) {
           rumors.ignite(entry)
-          return finish({ kind: 'applied', version, keyHash, dot, acks, members })
+          return finish({ kind: 'applied', version, acks, members, seen })
         }
         const asked = rumors.listeners(entry).map(({ replica }) => replica)
         const tally = new Tally(needed, asked)
@@ -81,7 +82,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         })
         function judge(): void {
           acks = tally.acks
-          if (tally.verdict === 'reached') finish({ kind: 'applied', version, keyHash, dot, acks, members })
+          if (tally.verdict === 'reached') finish({ kind: 'applied', version, acks, members, seen })
           else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
         }
         judge()

@@ -16,8 +16,8 @@ async function stillCluster(nodes = 3): Promise<SmallCluster> {
 }
 
 function applied(result: WriteResult): Sighting {
-  if (result.kind !== 'applied') throw new Error('the write was not applied')
-  return result
+  if (result.kind !== 'applied' || result.seen === undefined) throw new Error('the write was not applied')
+  return result.seen
 }
 
 function sessionOf(cluster: SmallCluster, ...sightings: readonly Sighting[]): SessionToken {

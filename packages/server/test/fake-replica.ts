@@ -212,8 +212,7 @@ export class FakeReplica implements Replica {
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
       return { kind: 'precondition-failed', held }
     const entry = this.put(request)
-    const { version, keyHash, dot } = entry
-    return { kind: 'applied', version, keyHash, dot, acks: request.w === 'all' ? 2 : 1, members: 2 }
+    return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2, seen: entry }
   }
 
   put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {

@@ -199,7 +199,7 @@ function runInOrder(
         ...(precondition === undefined ? {} : { precondition }),
         ...(session === undefined ? {} : { after: session.hlc }),
       })
-      seen.note(result.kind === 'applied' ? result : result.held)
+      seen.note(result.kind === 'applied' ? result.seen : result.held)
       if (result.kind === 'precondition-failed') {
         const problem = problemBody(
           new ProblemError('precondition_failed', 'The key does not hold, on this node, what the condition asks for.', {

@@ -286,7 +286,7 @@ class KeyRoutes {
       const hasGap =
         session !== undefined && write.precondition !== undefined && (await this.#awaitCondition(write, session))
       const result = await replica.write(session === undefined ? write : { ...write, after: session.hlc })
-      const seen = result.kind === 'applied' ? result : result.held
+      const seen = result.kind === 'applied' ? result.seen : result.held
       const common = {
         [HEADERS.servedBy]: loaded.config.name,
         ...sessionHeaders(session, seen === undefined ? [] : [seen], replica.seen, hasGap),
