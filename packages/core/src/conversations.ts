@@ -287,6 +287,25 @@ export interface Conversations {
       readonly rememberedSinceMs: number
     }
   }
+  /**
+   * A client asks for the newest of what a majority holds. What do you hold of this key, and is it newer than this? What
+   * comes along take in first: it is newer than what you held.
+   */
+  readonly 'newest-entry': {
+    readonly question: {
+      readonly address: Address
+      /** The version of what the asker holds; none when it holds nothing. */
+      readonly held: readonly Version[]
+      readonly entries: readonly Entry[]
+    }
+    readonly answer: {
+      /** Whether the answerer can tell at all: not of a row that cannot be read, or may be lost. */
+      readonly readable: boolean
+      readonly held: readonly Version[]
+      /** What it holds, if that is newer than what the asker does. */
+      readonly entries: readonly Entry[]
+    }
+  }
   /** For reports: the entries of some keys. */
   readonly inspect: {
     readonly question: { readonly keyHashes: readonly Digest[] }

@@ -107,3 +107,14 @@ export class WriteError extends Error {
     this.acks = acks
   }
 }
+
+/** A read that asked other members and did not hear from enough of them. It harmed nothing. */
+export class ReadError extends Error {
+  override readonly name = 'ReadError'
+  readonly code: 'quorum_not_met' | 'timeout'
+
+  constructor(code: 'quorum_not_met' | 'timeout', message: string) {
+    super(message)
+    this.code = code
+  }
+}

@@ -41,6 +41,8 @@ export type CounterName =
   | 'refused_entries'
   /** Reopenings of the store after a failed write. */
   | 'store_reopens'
+  /** Entries taken in because a read asked others and one of them had something newer. */
+  | 'read_repairs'
   /** Requests that had to wait until this replica had seen what their session had. */
   | 'session_waits'
   /** Of those the ones whose time was over before. */

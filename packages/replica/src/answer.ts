@@ -4,6 +4,7 @@ import {
   RefusalError,
   type Answer,
   type Clock,
+  type Hash,
   type Hlc,
   type Measures,
   type Question,
@@ -22,6 +23,7 @@ import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from 
 import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
+import { newestEntry } from './quorum-read.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RollbackWatch } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
@@ -55,6 +57,7 @@ export interface AnswerContext {
   readonly background: (conversation: Promise<void>) => void
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
+  readonly hash: Hash
   readonly timers: Timers
   readonly measures: Measures
   readonly answerBytesMax: number
@@ -156,6 +159,7 @@ export function answerers(context: AnswerContext): Answerers {
       return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
     },
     'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
+    'newest-entry': (question, from) => newestEntry(question, from, context),
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

@@ -17,10 +17,10 @@ import type {
 } from '@grapevine/core'
 
 /**
- * How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
+ * How entries of other replicas came here; `read-repair`: a client's read asked for them; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
  * cannot be read here and that has seen all that we have seen.
  */
-export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'bootstrap' | 'heal'
+export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'read-repair' | 'bootstrap' | 'heal'
 
 /** A client's write, before it has a version. */
 export interface LocalWrite {

@@ -262,6 +262,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       background,
       pace,
       clock,
+      hash: options.hash,
       timers,
       measures,
       isPaused,

@@ -48,7 +48,14 @@ export interface AppliedWrite {
   readonly seen: Sighting | undefined
 }
 
-export type WriteResult = AppliedWrite | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+export type WriteResult =
+  | AppliedWrite
+  | {
+      readonly kind: 'precondition-failed'
+      readonly held: Entry | undefined
+      /** Against what the condition was held: what this node has, or the newest of what a majority has. */
+      readonly scope: 'node' | 'quorum'
+    }
 
 export type Pausable = 'rumors' | 'anti-entropy'
 
@@ -186,6 +193,8 @@ export interface Replica {
   status(): ReplicaStatus
   /** What this replica holds; also while it is alone. @throws {StoreError} while the store is being reopened. */
   read(address: Address): Held
+  /** The newest of what so many members hold. @throws {ReadError} when too few tell in time; {StoreError} as `read` does. */
+  readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held>
   /** What holds for writes to this bucket that do not say otherwise. @throws {StoreError} as `read` does. */
   policyOf(bucket: string): BucketPolicy
   /** One moment of the store, for lists and snapshots. The caller closes it. */

@@ -63,6 +63,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './replica.ts'
+import { quorumRead } from './quorum-read.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import {
   diffPage,
@@ -87,6 +88,7 @@ import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
 import { coordinateWrite } from './write.ts'
+import { isQuorumCondition, writeOnCondition } from './write-on-condition.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
 const FLUSH_MS = 1_000
@@ -238,14 +240,25 @@ export class RunningReplica implements Replica {
   }
 
   write(request: WriteRequest): Promise<WriteResult> {
-    const { hash, timers } = this.#options
-    return coordinateWrite(request, {
-      committer: this.#committer,
-      rumors: this.#member?.rumors,
-      owners: this.#member?.owners,
-      hash,
-      timers,
-      refusal: this.#writeRefusal,
+    if (!isQuorumCondition(request, this.#committer.state.members().length)) return this.#write(request)
+    return writeOnCondition(request, {
+      readFromQuorum: (address, timeoutMs) => this.readFrom(address, 'quorum', timeoutMs),
+      read: (address) => this.read(address),
+      write: (onCondition) => this.#write(onCondition),
+      monotonicMs: () => this.#options.clock.monotonicMs(),
+    })
+  }
+
+  readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held> {
+    const { ask, owners } = this.#memberOrRefuse()
+    return quorumRead(address, members, timeoutMs, {
+      ...this.#options,
+      ask,
+      owners,
+      livePeers: () => this.livePeers(),
+      state: () => this.#committer.state,
+      intake: this.#intake,
+      heal: (unreadable) => this.heal(unreadable),
     })
   }
 
@@ -650,6 +663,18 @@ export class RunningReplica implements Replica {
   #pullingForSessions(): PullContext | undefined {
     const isAble = this.#identity?.stage === 'member' && !this.#isPaused('anti-entropy') && !this.#committer.isReadOnly
     return this.#member !== undefined && isAble ? this.#conversing(this.#member) : undefined
+  }
+
+  #write(request: WriteRequest): Promise<WriteResult> {
+    const { hash, timers } = this.#options
+    return coordinateWrite(request, {
+      committer: this.#committer,
+      rumors: this.#member?.rumors,
+      owners: this.#member?.owners,
+      hash,
+      timers,
+      refusal: this.#writeRefusal,
+    })
   }
 
   #joining(): JoinContext {

@@ -65,7 +65,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         reject(new WriteError(code, outcome, message, 0, { cause }))
       },
       settle: (outcome) => {
-        if (outcome.kind === 'precondition-failed') return finish(outcome)
+        if (outcome.kind === 'precondition-failed') return finish({ ...outcome, scope: 'node' })
         const { entry } = outcome
         const { version } = entry
         const seen = { keyHash, version, dot: entry.dot }

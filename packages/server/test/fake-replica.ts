@@ -163,6 +163,16 @@ export class FakeReplica implements Replica {
     return Promise.resolve(standing === 'lacking' ? this.standing : standing)
   }
 
+  readonly readsFrom: (readonly ['quorum' | 'all', number])[] = []
+
+  async readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held> {
+    await Promise.resolve()
+    this.readsFrom.push([members, timeoutMs])
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    return this.elsewhere.get(address) ?? this.read(address)
+  }
+
   policyOf(bucket: string): BucketPolicy {
     const held = this.rows.get(policyAddress(bucket))
     return decodePolicy(held?.value)
@@ -210,7 +220,7 @@ export class FakeReplica implements Replica {
     if (failure !== undefined) throw failure
     const held = this.rows.get(request.address)
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
-      return { kind: 'precondition-failed', held }
+      return { kind: 'precondition-failed', held, scope: request.w === 'quorum' ? 'quorum' : 'node' }
     const entry = this.put(request)
     return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2, seen: entry }
   }

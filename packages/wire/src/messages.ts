@@ -240,6 +240,10 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
       answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
     },
+    'newest-entry': {
+      question: fields<Question<'newest-entry'>>({ address, held: list(version, 1), entries: list(entry, 1) }),
+      answer: fields<Answer<'newest-entry'>>({ readable: flag, held: list(version, 1), entries: list(entry, 1) }),
+    },
     probe: { question: updates, answer: updates },
     'indirect-probe': {
       question: fields<Question<'indirect-probe'>>({ target: id, updates: members }),

@@ -72,6 +72,15 @@ interface Read {
   readonly hasGap?: boolean
 }
 
+/** What a read waits for. */
+interface LateRead {
+  /** Whether this node has yet to see what the session has. */
+  readonly waits: boolean
+  /** How many members have to tell what they hold; `undefined`: what is held here will do. */
+  readonly from: 'quorum' | 'all' | undefined
+  readonly timeoutMs: number
+}
+
 /** A write on its way, and the session that it belongs to. */
 type SessionWrite = WriteRequest & { readonly session: SessionToken | undefined }
 
@@ -114,8 +123,11 @@ class KeyRoutes {
     const session = sessionOf(request, this.#context)
     const address = addressFrom(path, base64url)
     const read: Read = { request, response, meter, startedMs, body, session }
-    if (session !== undefined && consistency !== 'local' && !hasSeen(session, this.#partitionOf(address), replica)) {
-      void this.#readLater(address, session, read, timeoutMs)
+    const from = consistency === 'quorum' || consistency === 'all' ? consistency : undefined
+    const waits =
+      session !== undefined && consistency !== 'local' && !hasSeen(session, this.#partitionOf(address), replica)
+    if (waits || from !== undefined) {
+      void this.#readLater(address, read, { waits, from, timeoutMs })
       return
     }
     const held = replica.read(address)
@@ -123,12 +135,18 @@ class KeyRoutes {
     else this.#answerRead(held, read)
   }
 
-  /** Once this node has seen what the session has. */
-  async #readLater(address: Address, session: SessionToken, read: Read, timeoutMs: number): Promise<void> {
-    const { replica } = this.#context
+  /** Once this node has seen what the session has, and so many members have told what they hold. */
+  async #readLater(address: Address, read: Read, { waits, from, timeoutMs }: LateRead): Promise<void> {
+    const { replica, clock } = this.#context
+    const { session } = read
+    const untilMs = clock.monotonicMs() + timeoutMs
     try {
-      const hasGap = await awaitSession(session, this.#partitionOf(address), { replica, timeoutMs })
-      const held = replica.read(address)
+      const hasGap =
+        waits &&
+        session !== undefined &&
+        (await awaitSession(session, this.#partitionOf(address), { replica, timeoutMs }))
+      const leftMs = Math.max(1, untilMs - clock.monotonicMs())
+      const held = from === undefined ? replica.read(address) : await replica.readFrom(address, from, leftMs)
       if (held === 'corrupt') await this.#readElsewhere(address, { ...read, hasGap })
       else this.#answerRead(held, { ...read, hasGap })
     } catch (error) {
@@ -180,7 +198,7 @@ class KeyRoutes {
     const { 'if-none-match': ifNoneMatch, 'if-match': ifMatch, traceparent } = request.headers
     if (traceparent !== undefined) headers['traceparent'] = traceparent
     if (ifMatch !== undefined && !isMatchedStrongly(ifMatch, held.version)) {
-      meter.answered(sendProblem(response, preconditionFailed(held, common, false), traceIdOf(request)), startedMs)
+      meter.answered(sendProblem(response, preconditionFailed(held, common, undefined), traceIdOf(request)), startedMs)
       return
     }
     if (ifNoneMatch !== undefined && isMatchedWeakly(ifNoneMatch, held.version)) {
@@ -292,7 +310,7 @@ class KeyRoutes {
         ...sessionHeaders(session, seen === undefined ? [] : [seen], replica.seen, hasGap),
       }
       if (result.kind === 'precondition-failed')
-        sendProblem(response, preconditionFailed(result.held, common, true), traceIdOf(request))
+        sendProblem(response, preconditionFailed(result.held, common, result.scope), traceIdOf(request))
       else {
         response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, common))
         response.end()
@@ -341,15 +359,23 @@ function absent(held: Entry | undefined, common: OutgoingHttpHeaders): Trouble {
   return { code: 'not_found', message: 'The value of this key was deleted.', options: { headers } }
 }
 
-/** @param held what the condition was held against. */
-function preconditionFailed(held: Entry | undefined, common: OutgoingHttpHeaders, isWrite: boolean): Trouble {
+/**
+ * @param held what the condition was held against.
+ * @param scope of the condition of a write; a read's is what the read has found.
+ */
+function preconditionFailed(
+  held: Entry | undefined,
+  common: OutgoingHttpHeaders,
+  scope: 'node' | 'quorum' | undefined,
+): Trouble {
+  const where = scope === 'quorum' ? 'as the newest of what a majority of the members holds' : 'on this node'
   return {
     code: 'precondition_failed',
-    message: 'The key does not hold, on this node, what the condition asks for.',
+    message: `The key does not hold, ${where}, what the condition asks for.`,
     options: {
-      ...(isWrite ? { outcome: 'not-applied' } : {}),
+      ...(scope === undefined ? {} : { outcome: 'not-applied' }),
       headers: {
-        [HEADERS.conditionScope]: 'node',
+        [HEADERS.conditionScope]: scope ?? 'node',
         ...common,
         ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
         ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),

@@ -76,6 +76,8 @@ function parseList(request: IncomingMessage, context: ServerContext): List {
   const query = parseQuery(path.query, QUERY)
   refuseUnbuiltHeaders(request, false)
   const consistency = consistencyOf(query.get('consistency'))
+  if (consistency === 'quorum' || consistency === 'all')
+    throw badQuery('The consistency of a list can only be local or session: no majority is asked for every key.')
   const timeoutMs = timeoutOf(query.get('timeout'), loaded.config.requestTimeout)
   const session = sessionOf(request, context)
   const include = query.get('include')
