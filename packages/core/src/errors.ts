@@ -89,6 +89,8 @@ export type WriteErrorCode =
   | 'timeout'
   | 'io_error'
   | 'draining'
+  /** Its session has seen something from beyond the permitted drift. */
+  | 'behind'
   /** Refused before anything was done, or the disk was full when it came to writing. */
   | 'disk_full'
 

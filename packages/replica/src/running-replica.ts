@@ -666,13 +666,15 @@ export class RunningReplica implements Replica {
   }
 
   #write(request: WriteRequest): Promise<WriteResult> {
-    const { hash, timers } = this.#options
+    const { clock, hash, timers, settings } = this.#options
     return coordinateWrite(request, {
       committer: this.#committer,
       rumors: this.#member?.rumors,
       owners: this.#member?.owners,
       hash,
+      clock,
       timers,
+      driftMs: settings.driftMs,
       refusal: this.#writeRefusal,
     })
   }

@@ -1,4 +1,4 @@
-import { acksNeeded, StoreError, Tally, WriteError, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import { acksNeeded, StoreError, Tally, WriteError, type Clock, type Hash, type Timers, bytesOf } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -10,7 +10,9 @@ export interface WriteContext {
   readonly rumors: RumorMonger | undefined
   readonly owners: Owners | undefined
   readonly hash: Hash
+  readonly clock: Clock
   readonly timers: Timers
+  readonly driftMs: number
   /** Why writes are not taken now, or undefined. */
   readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined
 }
@@ -26,6 +28,9 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
     return fail(refusal ?? 'not_ready', REFUSED[refusal ?? 'not_ready'])
+  // Its version would be later still, and no other member would take it in before its time (frontier.md R3).
+  if ((request.after?.wallMs ?? 0) > context.clock.wallMs() + context.driftMs)
+    return fail('behind', 'the session has seen something from further ahead than clocks may differ')
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
   const keyHash = hash.sha256(bytesOf(request.address))
   const members = owners.ofEntry({ keyHash }).length
@@ -101,7 +106,7 @@ const REFUSED = {
 }
 
 function fail(
-  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full',
+  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full' | 'behind',
   message: string,
 ): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))

@@ -51,6 +51,8 @@ export interface WorkloadPlan {
   readonly allShare: number
   /** Of the writes, those that are made only if the key is as the client last saw it. */
   readonly preconditionShare: number
+  /** Of the clients, those that carry a session. */
+  readonly sessionShare: number
   readonly valueBytesMax: number
   readonly timeoutMs: number
   /** Besides: what happens at a given moment. */
@@ -78,6 +80,7 @@ export const USUAL_WORKLOAD: WorkloadPlan = {
   quorumShare: 0.2,
   allShare: 0.05,
   preconditionShare: 0.1,
+  sessionShare: 0,
   valueBytesMax: 200,
   timeoutMs: 3_000,
   operations: [],

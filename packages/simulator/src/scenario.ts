@@ -143,6 +143,7 @@ const workload = object({}, {
   quorumShare: share,
   allShare: share,
   preconditionShare: share,
+  sessionShare: share,
   valueBytesMax: count(0, 1 << 20),
   timeoutMs: durationMs,
   operations: listOf(operation, FAULTS_MAX),

@@ -81,6 +81,7 @@ function drawWorkload(random: SeededRandom): WorkloadPlan {
     quorumShare: round(random.between(0, 0.5)),
     allShare: round(random.between(0, 0.2)),
     preconditionShare: round(random.between(0, 0.4)),
+    sessionShare: random.stream('sessions').pick([0, 0.5, 1]),
     valueBytesMax: random.pick([20, 200, 2_000, 20_000]),
   }
 }
