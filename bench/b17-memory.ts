@@ -1,25 +1,19 @@
 // B17: what a node with many small keys takes of memory, and how soon it is back after kill -9.
-import { MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
-import { Packr } from 'msgpackr'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
-import { expectSuccess, HttpAnswers } from './harness/http-answers.ts'
-import { runLoad } from './harness/load.ts'
+import { BATCH_OPS, CONNECTIONS, fill } from './harness/fill.ts'
+import { expectSuccess } from './harness/http-answers.ts'
 import { ProbeConnection } from './harness/probe-connection.ts'
-import { BUCKET, getRequest, httpWithBody, keyName, newValue, VALUE_BYTES } from './harness/requests.ts'
+import { getRequest, keyName, VALUE_BYTES } from './harness/requests.ts'
 import { figure, numberText, print, ScenarioReport } from './harness/results.ts'
 import { readSettings } from './harness/settings.ts'
 import { Workspace } from './harness/workspace.ts'
 import { startGrapevine, type GrapevineNode } from './peers/grapevine.ts'
 
-const BATCH_OPS = 100
-const CONNECTIONS = 8
-const FILL_SECONDS_MAX = 600
 const REST_SECONDS = 5
 
 const settings = readSettings({ keys: 1_000_000, rounds: 5 })
 const { keys, rounds, profile, directory, quick } = settings
-const packr = new Packr({ useRecords: false })
 
 interface MemorySample {
   readonly resident: number
@@ -35,35 +29,6 @@ async function memoryOf({ child }: GrapevineNode): Promise<MemorySample> {
     mapped: await child.memoryMiB('RssFile'),
     peak: await child.memoryMiB('VmHWM'),
   }
-}
-
-/** Writes every key once, by batches. */
-async function fill({ port }: GrapevineNode): Promise<number> {
-  let next = 0
-  const request = (): Buffer => {
-    const count = Math.min(BATCH_OPS, Math.max(1, keys - next))
-    const body: BatchRequest<Uint8Array> = {
-      ops: Array.from({ length: count }, () => ({
-        op: 'put',
-        bucket: BUCKET,
-        key: keyName(next++),
-        value: newValue(),
-      })),
-    }
-    return httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, packr.pack(body))
-  }
-  const reader = () => new HttpAnswers(expectSuccess)
-  const requestsMax = Math.ceil(keys / BATCH_OPS)
-  const { seconds, requests } = await runLoad({
-    port,
-    connections: CONNECTIONS,
-    request,
-    reader,
-    seconds: FILL_SECONDS_MAX,
-    requestsMax,
-  })
-  if (requests < requestsMax) throw new Error(`only ${requests} of ${requestsMax} batches within ${FILL_SECONDS_MAX} s`)
-  return seconds
 }
 
 /** Any key must be there. */
@@ -101,7 +66,7 @@ let emptyMemory: MemorySample | undefined
 
 await using node = await startGrapevine({ directory: join(workspace.path, 'full'), profile })
 print(`  filling ${numberText(keys)} keys …\n`)
-const fillSeconds = await fill(node)
+const fillSeconds = await fill(node.port, keys)
 const filled = await memoryOf(node)
 await sleep((quick ? 0.2 : 1) * REST_SECONDS * 1000)
 const rested = await memoryOf(node)

@@ -17,8 +17,14 @@ export function httpGet(path: string): Buffer {
   return Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`)
 }
 
-export function httpWithBody(method: 'PUT' | 'POST', path: string, contentType: string, body: Uint8Array): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.length}\r\n\r\n`
+export function httpWithBody(
+  method: 'PUT' | 'POST',
+  path: string,
+  contentType: string,
+  body: Uint8Array,
+  accept = '*/*',
+): Buffer {
+  const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: ${accept}\r\nContent-Type: ${contentType}\r\nContent-Length: ${body.length}\r\n\r\n`
   return Buffer.concat([Buffer.from(head), body])
 }
 

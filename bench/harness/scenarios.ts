@@ -9,8 +9,11 @@ export const SCENARIOS = [
   'b11-get',
   'b12-batch',
   'b13-detector',
+  'b14-deletes',
   'b16-visibility',
   'b17-memory',
+  'b19-cycles',
+  'b20-snapshot',
 ] as const
 
 export type ScenarioName = (typeof SCENARIOS)[number]

@@ -1,4 +1,8 @@
+import type { HttpAnswer } from './http-answers.ts'
 import { ProbeConnection } from './probe-connection.ts'
+
+/** Shown each answer, to which request it is, and the time since that was due: waiting for its turn is waiting, too. */
+export type OnAnswer = (request: Buffer, answer: HttpAnswer, sinceDueMs: number) => void
 
 export interface SteadyResult {
   readonly perSecond: number
@@ -20,6 +24,7 @@ export class SteadyWrites implements AsyncDisposable {
   readonly #ports: readonly (readonly ProbeConnection[])[]
   readonly #perSecond: number
   readonly #request: () => Buffer
+  readonly #onAnswer: OnAnswer
   readonly #free: ProbeConnection[][]
   readonly #startedMs = performance.now()
   readonly #timer: NodeJS.Timeout
@@ -28,7 +33,13 @@ export class SteadyWrites implements AsyncDisposable {
   #answered = 0
   #refused = 0
 
-  private constructor(ports: readonly (readonly ProbeConnection[])[], perSecond: number, request: () => Buffer) {
+  private constructor(
+    ports: readonly (readonly ProbeConnection[])[],
+    perSecond: number,
+    request: () => Buffer,
+    onAnswer: OnAnswer,
+  ) {
+    this.#onAnswer = onAnswer
     this.#ports = ports
     this.#free = ports.map((connections) => [...connections])
     this.#perSecond = perSecond
@@ -36,9 +47,14 @@ export class SteadyWrites implements AsyncDisposable {
     this.#timer = setInterval(() => this.#sendDue(), TICK_MS)
   }
 
-  static async start(ports: readonly number[], perSecond: number, request: () => Buffer): Promise<SteadyWrites> {
+  static async start(
+    ports: readonly number[],
+    perSecond: number,
+    request: () => Buffer,
+    onAnswer: OnAnswer = () => {},
+  ): Promise<SteadyWrites> {
     const open = (port: number) => Promise.all(Array.from({ length: CONNECTIONS }, () => ProbeConnection.open(port)))
-    return new SteadyWrites(await Promise.all(ports.map(open)), perSecond, request)
+    return new SteadyWrites(await Promise.all(ports.map(open)), perSecond, request, onAnswer)
   }
 
   /** Ends the load and tells what became of it. */
@@ -64,8 +80,8 @@ export class SteadyWrites implements AsyncDisposable {
       const connection = free?.pop()
       // The next tick tries again, so a burst that is late is late and not lost.
       if (free === undefined || connection === undefined) return
-      this.#due++
-      const sending = this.#send(connection).finally(() => {
+      const dueMs = this.#startedMs + (this.#due++ / this.#perSecond) * 1000
+      const sending = this.#send(connection, dueMs).finally(() => {
         free.push(connection)
         this.#underWay.delete(sending)
       })
@@ -73,10 +89,12 @@ export class SteadyWrites implements AsyncDisposable {
     }
   }
 
-  async #send(connection: ProbeConnection): Promise<void> {
+  async #send(connection: ProbeConnection, dueMs: number): Promise<void> {
     try {
-      const { status } = await connection.ask(this.#request())
-      if (status === 204) this.#answered++
+      const request = this.#request()
+      const answer = await connection.ask(request)
+      this.#onAnswer(request, answer, performance.now() - dueMs)
+      if (answer.status === 204) this.#answered++
       else this.#refused++
     } catch {
       this.#refused++

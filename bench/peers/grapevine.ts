@@ -19,6 +19,8 @@ export interface GrapevineNode extends Subject {
   readonly url: string
   /** `kill -9`, and the same directory again. Resolves with the milliseconds until it is ready. */
   crashAndRestart(): Promise<number>
+  /** The same directory again, after its process was ended. */
+  startAgain(): Promise<void>
 }
 
 /** One node with a cluster of its own, as it comes: no option differs from its default but ports and log level. */
@@ -101,9 +103,13 @@ class RunningNode implements GrapevineNode {
   async crashAndRestart(): Promise<number> {
     await this.child.stop('SIGKILL')
     const startedMs = performance.now()
+    await this.startAgain()
+    return performance.now() - startedMs
+  }
+
+  async startAgain(): Promise<void> {
     this.launch(false)
     await this.untilReady()
-    return performance.now() - startedMs
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

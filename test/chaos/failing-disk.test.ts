@@ -6,7 +6,10 @@ import { ProcessCluster } from '../support/process-cluster.ts'
 
 /** Two hundred by hand: ROUNDS=200 (docs/promises.md). */
 const ROUNDS = Number(process.env['ROUNDS'] ?? 5)
+/** A machine that does much else is slow to start a process. */
+const OPENS_WITHIN_MS = Number(process.env['OPENS_WITHIN_MS'] ?? 10_000)
 const WRITERS = 8
+const READS_AT_A_TIME = 20
 
 let cluster: ProcessCluster
 let shim: DiskShim | { readonly reason: string }
@@ -54,13 +57,15 @@ async function storm(round: number, outcomes: Outcomes, over: () => boolean): Pr
 async function judge(outcomes: Outcomes): Promise<{ lost: string[]; appeared: string[] }> {
   const lost: string[] = []
   const appeared: string[] = []
-  for (const [key, outcome] of outcomes) {
-    if (outcome === 'unknown') continue
+  const look = async ([key, outcome]: readonly [string, string]): Promise<void> => {
     const { status, body } = await fetch(cluster.url('n1', `/v1/kv/d/${key}`))
     await body?.cancel()
     if (outcome === 'applied' && status !== 200) lost.push(key)
     if (outcome === 'not-applied' && status !== 404) appeared.push(key)
   }
+  const known = [...outcomes].filter(([, outcome]) => outcome !== 'unknown')
+  for (let next = 0; next < known.length; next += READS_AT_A_TIME)
+    await Promise.all(known.slice(next, next + READS_AT_A_TIME).map(look))
   return { lost, appeared }
 }
 
@@ -112,6 +117,8 @@ describe('power loss', () => {
       if (disk === undefined) return
       const outcomes: Outcomes = new Map()
       let cut = 0
+      let slowestMs = 0
+      const counts = { applied: 0, 'not-applied': 0, unknown: 0 }
       for (let round = 0; round < ROUNDS; round++) {
         await start(disk)
         let over = false
@@ -128,11 +135,16 @@ describe('power loss', () => {
         cut += await disk.losePower()
         const startedMs = performance.now()
         await start(disk)
-        expect(performance.now() - startedMs).toBeLessThan(10_000)
+        const openedMs = performance.now() - startedMs
+        expect(openedMs).toBeLessThan(OPENS_WITHIN_MS)
+        slowestMs = Math.max(slowestMs, openedMs)
         expect(await judge(outcomes)).toEqual({ lost: [], appeared: [] })
+        for (const [key, outcome] of outcomes) if (key.startsWith(`r${round}w`)) counts[outcome]++
+        if (round % 10 === 9)
+          console.log(`${round + 1} rounds: ${JSON.stringify(counts)}, slowest start ${Math.round(slowestMs)} ms`)
         await cluster.end('n1', 'SIGKILL')
         await disk.losePower()
-        for (const key of outcomes.keys()) if (!key.startsWith(`r${round}`)) outcomes.delete(key)
+        for (const key of outcomes.keys()) if (!key.startsWith(`r${round}w`)) outcomes.delete(key)
       }
       // LevelDB's own log of events is never synced, so a recorder that works always cuts something.
       expect(cut).toBeGreaterThan(0)

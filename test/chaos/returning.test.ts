@@ -99,6 +99,15 @@ it('a node that is evicted while it is away comes back empty, and nothing old wi
   expect(await cluster.logged('n3', 'begins-anew')).toHaveLength(1)
   expect(await readdir(cluster.node('n3').dataDir)).not.toContain('former.json')
   expect(await readdir(aside)).toContain('db')
+
+  // What was only there comes back when somebody asks for it; what was deleted meanwhile does not.
+  const file = join(cluster.directory, 'lost.snapshot')
+  expect(await grapevine(['snapshot', 'save', file, '--from', aside])).toMatchObject({ code: 0 })
+  const restored = ['snapshot', 'restore', file, '--as-new', '--quarantined', '--endpoint', cluster.url('n1')]
+  expect(await grapevine(restored)).toMatchObject({ code: 0 })
+  await cluster.untilConverged('n1')
+  expect((await fetch(kv('n3', 'only-here'))).status).toBe(200)
+  expect(await readable(ALL)).toEqual([])
 })
 
 it('a node whose directory is put back from before does not come back as the one it was', async () => {

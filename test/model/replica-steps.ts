@@ -77,6 +77,7 @@ export function assign(replica: Replica, { key, value, expiresAtMs = 0 }: Wish):
     expiresAtMs,
     contentType: '',
     value: value === undefined ? undefined : new TextEncoder().encode(value),
+    name: undefined,
     hash: `${value ?? 'delete'}(${key})#${dot.writer}.${dot.seq}`,
     envelope: new Uint8Array(),
   }

@@ -10,23 +10,37 @@ export interface SnapshotEntry {
   readonly envelope: Buffer
 }
 
-/** Reads a whole snapshot and checks its own checksum and that of every entry. */
+/** Reads a whole snapshot and checks its own checksums and that of every entry. */
 export function readSnapshotBytes(bytes: Buffer): SnapshotEntry[] {
-  const head = bytes.indexOf(10, bytes.indexOf(10) + 1) + 1
-  if (!bytes.subarray(0, head).toString().startsWith('grapevine snapshot 1\n')) throw new Error('no snapshot')
+  const first = Buffer.from('grapevine snapshot 2\n')
+  if (!bytes.subarray(0, first.length).equals(first)) throw new Error('no snapshot')
   const entries: SnapshotEntry[] = []
-  let at = head
-  for (;;) {
-    const length = bytes.readUInt32BE(at)
-    at += 4
-    if (length === 0) break
-    entries.push(readEnvelope(bytes.subarray(at, at + length)))
-    at += length
+  let checksum = sha256(first)
+  let end: { entries: number; corrupt: number } | undefined
+  for (let at = first.length; at < bytes.length;) {
+    if (end !== undefined) throw new Error('something follows the end')
+    const payloadAt = at + 5
+    const checksumAt = payloadAt + bytes.readUInt32BE(at + 1)
+    checksum = sha256(Buffer.concat([checksum, bytes.subarray(at, checksumAt)]))
+    if (!checksum.equals(bytes.subarray(checksumAt, checksumAt + 32))) throw new Error('the snapshot is damaged')
+    const kind = bytes.toString('latin1', at, at + 1)
+    const payload = bytes.subarray(payloadAt, checksumAt)
+    if (kind === 'E') entries.push(...readEnvelopes(payload))
+    if (kind === 'Z') end = JSON.parse(payload.toString()) as { entries: number; corrupt: number }
+    at = checksumAt + 32
   }
-  const count = Number(bytes.readBigUInt64BE(at))
-  if (count !== entries.length) throw new Error(`${count} entries were announced, ${entries.length} came`)
-  if (bytes.readBigUInt64BE(at + 8) !== 0n) throw new Error('the node could not read some of its rows')
-  if (!sha256(bytes.subarray(0, at + 16)).equals(bytes.subarray(at + 16))) throw new Error('the snapshot is damaged')
+  if (end?.entries !== entries.length) throw new Error(`${end?.entries} entries were announced, ${entries.length} came`)
+  if (end.corrupt !== 0) throw new Error('the node could not read some of its rows')
+  return entries
+}
+
+function readEnvelopes(payload: Buffer): SnapshotEntry[] {
+  const entries: SnapshotEntry[] = []
+  for (let at = 0; at < payload.length;) {
+    const length = payload.readUInt32BE(at)
+    entries.push(readEnvelope(payload.subarray(at + 4, at + 4 + length)))
+    at += 4 + length
+  }
   return entries
 }
 

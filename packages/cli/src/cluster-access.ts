@@ -94,8 +94,8 @@ function withScheme(endpoint: string): string {
 
 async function open(call: Call, endpoints: readonly string[], discover: boolean): Promise<Grapevine> {
   const timeoutMs = call.flags.duration('timeout')
-  // One command is no session: the next one knows nothing of it. Nodes do not keep receipts of writes yet.
-  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover, session: false, writeIds: false })
+  // One command is no session: the next one knows nothing of it.
+  return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover, session: false })
 }
 
 async function tokenOf({ flags, shell }: Call): Promise<string | undefined> {

@@ -118,6 +118,41 @@ describe('status', () => {
   })
 })
 
+describe('watch', () => {
+  it('tells of each change, for people and for programs, until it is interrupted', async () => {
+    const data = (fields: object): string =>
+      JSON.stringify({ etag: 'e1', origin: 'n2', via: 'rumor', lagMs: 3, ...fields })
+    node.handler = (_, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write(`id: i1\n\nevent: put\ndata: ${data({ key: 'k' })}\n\n`)
+      response.write(`event: delete\ndata: ${data({ key: '_w', keyEncoding: 'base64url' })}\n\n`)
+      response.write('event: resync\nid: i2\ndata: {}\n\n')
+    }
+    for (const [output, lines] of [
+      ['table', ['put     k  from n2, rumor, 3 ms', 'delete  base64url:_w  from n2, rumor, 3 ms', 'resync']],
+      [
+        'ndjson',
+        [
+          '{"type":"put","key":"k","etag":"e1","origin":"n2","via":"rumor","lagMs":3,"id":"i1"}',
+          '{"type":"delete","key":"_w","etag":"e1","origin":"n2","via":"rumor","lagMs":3,"id":"i1","keyEncoding":"base64url"}',
+          '{"type":"resync","id":"i2"}',
+        ],
+      ],
+    ] as const) {
+      node.seen.length = 0
+      const shell = new FakeShell({ env: { GRAPEVINE_ENDPOINTS: node.url } })
+      const watching = runCommandLine(['watch', 'b', '--prefix', 'p', '--after', 'i0', '-o', output], shell)
+      await expect.poll(() => shell.stdout.text, { timeout: 5_000 }).toContain('resync')
+      shell.interrupt.abort()
+      expect(await watching).toBe(130)
+      expect(shell.stdout.text).toBe(`${lines.join('\n')}\n`)
+      expect(shell.stderr.text).toContain('grapevine list b')
+      const asked = node.seen.find(({ url }) => url.startsWith('/v1/watch'))
+      expect(asked).toMatchObject({ url: '/v1/watch/b?prefix=p', headers: { 'last-event-id': 'i0' } })
+    }
+  })
+})
+
 describe('divergence', () => {
   const replica = (name: string) =>
     ({ name, nodeId: name, state: 'alive', root: 'aa', keys: 1, tombstones: 0 }) as const

@@ -13,6 +13,7 @@ import {
   type MembersBody,
   type PauseBody,
   type PauseRequest,
+  type RestoreBody,
   type RoutingBody,
   type EvictBody,
   type ScrubBody,
@@ -33,14 +34,46 @@ export interface Grapevine extends DataGrapevine {
 
 /** As `connect` of the entry for every platform, with `admin` beside the data. */
 export async function connect(endpoints: string | readonly string[], options: FetchOptions = {}): Promise<Grapevine> {
-  const grapevine = await connectClient(endpoints, options)
+  const grapevine = await connectClient(endpoints, { ...options, fetch: streaming(options.fetch ?? globalThis.fetch) })
   return Object.assign(grapevine, { admin: new Admin(grapevine) })
+}
+
+/** A `fetch` that also sends streams, opened anew each time: no other entry has any, and every page would carry it. */
+function streaming(platformFetch: typeof fetch): typeof fetch {
+  return (input, init) => {
+    const body: unknown = init?.body
+    if (typeof body !== 'function') return platformFetch(input, init)
+    const streamed: RequestInit & { readonly duplex: 'half' } = {
+      ...init,
+      body: (body as () => BodyInit)(),
+      duplex: 'half',
+    }
+    return platformFetch(input, streamed)
+  }
 }
 
 export interface DiffOptions extends CallOptions {
   readonly cursor?: string | undefined
   readonly limit?: number | undefined
 }
+
+export interface RestoreOptions extends CallOptions {
+  /** Writes entries anew, as fresh versions, also those that were deleted since. */
+  readonly asNew?: boolean | undefined
+  /** Of what is written anew: only what the cluster can take in no other way, after all else was taken in. */
+  readonly quarantined?: boolean | undefined
+  /** Of what is written anew: in this bucket, */
+  readonly bucket?: string | undefined
+  /** with keys that begin so, */
+  readonly prefix?: string | undefined
+  /** that have no value now. */
+  readonly absent?: boolean | undefined
+  /** The id of a cluster that this one was begun from: its snapshots are taken in like our own. */
+  readonly cluster?: string | undefined
+}
+
+/** Taking in a snapshot takes as long as it takes. */
+const RESTORE_TIMEOUT_MS = 24 * 60 * 60 * 1000
 
 /**
  * Questions to the node that answers: what it thinks of the cluster, and what it is to do. With more than one
@@ -155,16 +188,41 @@ export class Admin {
     if (stream !== undefined) return stream
     throw new GrapevineError({ code: 'bad_answer', status, message: 'The snapshot has no body.' })
   }
+
+  /**
+   * Takes a snapshot into the running cluster: what it has seen deleted stays deleted. Doing it twice does no harm, but where
+   * entries are written anew.
+   * @param open is called for each attempt, and gives the bytes from their beginning.
+   */
+  restore(open: () => ReadableStream<Uint8Array>, options: RestoreOptions = {}): Promise<RestoreBody> {
+    const { asNew, quarantined, bucket, prefix, absent, cluster, ...call } = options
+    const flag = (isSo: boolean | undefined): number | undefined => (isSo === true ? 1 : undefined)
+    const query = queryText({
+      asNew: flag(asNew),
+      quarantined: flag(quarantined),
+      bucket,
+      prefix,
+      absent: flag(absent),
+      cluster,
+    })
+    return requestJson(this.#grapevine, `/v1/admin/restore${query}`, {
+      timeoutMs: RESTORE_TIMEOUT_MS,
+      ...call,
+      method: 'POST',
+      body: open,
+      contentType: MEDIA_TYPES.snapshot,
+    })
+  }
 }
 
 async function requestJson<Body>(
   grapevine: DataGrapevine,
   path: string,
-  { json, ...init }: RequestOptions & { readonly json?: unknown },
+  { json, contentType, ...init }: RequestOptions & { readonly json?: unknown; readonly contentType?: string },
 ): Promise<Body> {
   const asked = json === undefined ? {} : { method: 'POST', body: encodeText(JSON.stringify(json)) }
-  const contentType = json === undefined ? {} : { 'content-type': MEDIA_TYPES.json }
-  const headers = { accept: MEDIA_TYPES.json, ...contentType }
+  const type = contentType ?? (json === undefined ? undefined : MEDIA_TYPES.json)
+  const headers = { accept: MEDIA_TYPES.json, ...(type !== undefined && { 'content-type': type }) }
   const answer = await grapevine.request(path, { ...asked, ...init, headers })
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A node that speaks JSON is taken at its word.

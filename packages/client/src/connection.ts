@@ -1,7 +1,7 @@
 import { HEADERS, MEDIA_TYPES, REQUEST_TIMEOUT_MS, type RoutingBody, type SessionRequest } from '@grapevine/contract'
 import type { BatchFormat } from './batch-format.ts'
 import { decodeText, encodeText } from './bytes.ts'
-import type { Answer, Contact, OutgoingRequest } from './contact.ts'
+import type { Answer, Contact, OutgoingRequest, RequestBody } from './contact.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { RetryBudget } from './retry-budget.ts'
@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly session?: boolean | string | undefined
   /**
    * Whether every write carries a name of its own, so that it can be repeated when the answer is lost, and is applied
-   * once by the node that took it. Default no, for as long as nodes answer such a name with 501 `not_implemented`.
+   * once by the node that took it. Default yes.
    */
   readonly writeIds?: boolean | undefined
 }
@@ -47,11 +47,13 @@ export interface CallOptions {
 export interface RequestOptions extends CallOptions {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | undefined
+  readonly body?: RequestBody | undefined
   /** Whether it changes nothing. Default: whether the method is GET or HEAD. */
   readonly safe?: boolean
   /** Whether the node asks all others before it answers: then it gets more time before another node is tried. */
   readonly asksOthers?: boolean
+  /** How long the node is asked to wait before it answers. */
+  readonly waitMs?: number | undefined
   /** Leaves the body as a stream. */
   readonly stream?: boolean
 }
@@ -89,7 +91,7 @@ export class Connection {
 
   constructor(urls: readonly string[], options: ConnectOptions, platform: Platform) {
     this.timeoutMs = options.timeoutMs ?? REQUEST_TIMEOUT_MS
-    this.nextWriteId = (options.writeIds ?? false) ? writeIds() : () => undefined
+    this.nextWriteId = (options.writeIds ?? true) ? writeIds() : () => undefined
     this.pool = new EndpointPool(urls)
     this.contact = platform.contact
     this.batchFormat = platform.batchFormat
@@ -112,6 +114,7 @@ export class Connection {
       safe: init.safe ?? (method === 'GET' || method === 'HEAD'),
       idempotent: init.idempotent ?? false,
       asksOthers: init.asksOthers ?? false,
+      waitMs: init.waitMs,
       stream: init.stream ?? false,
     }
     const sent = await send(request, {

@@ -1,16 +1,21 @@
+/** Bytes, or what opens a stream of them, anew for each attempt. */
+export type RequestBody = Uint8Array | ((() => ReadableStream<Uint8Array>) & { readonly slice?: undefined })
+
 /** One request, before it is known which node it goes to. */
 export interface OutgoingRequest {
   readonly method: string
   /** With its query, beginning with a slash. */
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  readonly body?: Uint8Array | undefined
+  readonly body?: RequestBody | undefined
   /** Whether it changes nothing, so that it may be asked twice. */
   readonly safe: boolean
   /** Whether all that it changes has a name by which a node knows a repetition. */
   readonly idempotent?: boolean
   /** Whether the node asks all others before it answers, and so waits for those that are silent. */
   readonly asksOthers?: boolean
+  /** How long the node is asked to wait before it answers. */
+  readonly waitMs?: number | undefined
   /** Leaves the body to the caller, who reads it for as long as it takes. */
   readonly stream?: boolean
 }
@@ -90,8 +95,9 @@ export function fetchContact(fetch: typeof globalThis.fetch): Contact {
       const response = await fetch(url + path, {
         method,
         headers,
-        // What is backed by shared memory is refused by fetch itself, and only a codec of the user's could give it.
-        ...(body !== undefined && { body: body as Uint8Array<ArrayBuffer> }),
+        // What is backed by shared memory is refused by fetch itself, and only a codec of the user's could give it. Streams
+        // are opened by the `fetch` of the only entry that has any (admin.ts).
+        ...(body !== undefined && { body: body as BodyInit }),
         signal,
         redirect: 'manual',
         cache: 'no-store',

@@ -73,6 +73,7 @@ export class WriteReceipt implements Receipt {
       json,
       safe: true,
       asksOthers: true,
+      waitMs: withinMs,
       timeoutMs: withinMs + MARGIN_MS,
       signal,
     })

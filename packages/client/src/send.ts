@@ -12,6 +12,8 @@ const WAIT_MS_MAX = 1_000
 const SHARE_OF_ATTEMPT = 0.5
 /** A report takes as long as the slowest member is waited for, wherever it is made. */
 const SHARE_OF_REPORT = 0.75
+/** A node that is asked to wait for something answers this much later, at the most: the way there and back. */
+const WAY_MS = 500
 /** But no node gets less than this. */
 const ATTEMPT_MS_MIN = 100
 
@@ -86,12 +88,13 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
   }
 }
 
-function attemptMs({ safe, idempotent, asksOthers }: OutgoingRequest, remainingMs: number, mayMoveOn: boolean): number {
+function attemptMs(request: OutgoingRequest, remainingMs: number, mayMoveOn: boolean): number {
+  const { safe, idempotent, asksOthers, waitMs = 0 } = request
   if (!mayMoveOn || !(safe || idempotent === true)) return remainingMs
   // A write that waits for others is answered by its node when the time is over, with what is known then.
   if (!safe && asksOthers === true) return remainingMs
   const share = asksOthers === true ? SHARE_OF_REPORT : SHARE_OF_ATTEMPT
-  return Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share))
+  return Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share, waitMs === 0 ? 0 : waitMs + WAY_MS))
 }
 
 function nowhere(): GrapevineError {

@@ -32,7 +32,10 @@ export class UndiciContact {
         path: pathname === '/' ? request.path : pathname + request.path,
         method: request.method,
         headers: request.headers as Record<string, string>,
-        body: request.body ?? null,
+        body:
+          typeof request.body === 'function'
+            ? Readable.from(request.body(), { objectMode: false })
+            : (request.body ?? null),
         signal,
       })
       const streaming = request.stream === true && statusCode < 400

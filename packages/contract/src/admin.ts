@@ -126,6 +126,17 @@ export interface ExchangesBody {
   readonly exchanges: readonly ExchangeBody[]
 }
 
+/**
+ * A key that one node holds and another does not, though both have seen the same and neither has lost anything that it knows
+ * of: nobody can tell whether it was deleted. Writing it, or deleting it, decides.
+ */
+export interface UndecidedKeyBody extends KeyFields {
+  readonly bucket: string
+  /** Names of nodes. */
+  readonly heldBy: string
+  readonly lackedBy: string
+}
+
 /** `POST /v1/admin/scrub` begins one, `GET` tells how far it is. */
 export interface ScrubBody {
   readonly running: boolean
@@ -143,9 +154,18 @@ export interface ScrubBody {
   readonly hidden: number
   /** Of those two, what came back from other nodes. */
   readonly healed: number
+  /** Of those two, what turned out to be deleted. */
+  readonly cleared: number
+  /** Rows of an index that led nowhere. They went. */
   readonly orphanedIndexRows: number
+  /** Entries to which an index did not lead. It does again. */
+  readonly reindexed: number
+  /** Leaves that had lost rows and were replaced by those of another node. */
+  readonly mendedLeaves: number
   /** Leaves that have lost something which no other node gave back. */
   readonly suspectLeaves: number
+  /** As of now, whoever found them. */
+  readonly undecided: readonly UndecidedKeyBody[]
   /** Why it ended before its end. */
   readonly error?: string
 }
@@ -198,4 +218,58 @@ export interface LeaveBody {
   readonly dataDir: string
   /** What is still to be done, in words. */
   readonly warning?: string
+}
+
+/** Where a snapshot comes from, as its manifest says. */
+export interface SnapshotOrigin {
+  readonly clusterId: string
+  readonly nodeId: string
+  readonly name: string
+  /** RFC 3339. */
+  readonly takenAt: string
+  /** Of the hash tree over its entries, hexadecimal. */
+  readonly root: string
+  /** Whether all is in it that the node held: it could not read the rest. */
+  readonly whole: boolean
+}
+
+/**
+ * Why an entry of a snapshot was not taken in, although nobody knows that it was deleted: `quarantined` ones are from a time for
+ * which this cluster has promised that nothing more comes; `beyond-drift` ones from too far ahead of the node's clock;
+ * `unreadable` ones could not be compared with what the node holds, since it cannot read that.
+ */
+export type RestoreRefusal = 'quarantined' | 'beyond-drift' | 'unreadable'
+
+export interface RestoreKey extends KeyFields {
+  readonly bucket: string
+  readonly why: RestoreRefusal
+  readonly etag: string
+  readonly state: EntryState
+}
+
+/** `POST /v1/admin/restore`. */
+export interface RestoreBody {
+  readonly snapshot: SnapshotOrigin
+  /** All of the snapshot's; what became of them are the following. */
+  readonly entries: number
+  readonly applied: number
+  /** Held already, to the byte. */
+  readonly present: number
+  /** Something newer is held. */
+  readonly older: number
+  /** The cluster has seen them deleted, overwritten by a delete or expired, and they stay so. */
+  readonly deleted: number
+  readonly quarantined: number
+  readonly beyondDrift: number
+  readonly unreadable: number
+  /** Written anew, as fresh versions. */
+  readonly written: number
+  /** Not written anew: the key has a value, and only keys without one were asked for. */
+  readonly kept: number
+  /** Not looked at: tombstones, expired ones and keys that were not asked for, where all is written anew. */
+  readonly skipped: number
+  /** Entries that were not taken in, as many of them as fit. */
+  readonly keys: readonly RestoreKey[]
+  /** How many more there are. */
+  readonly keysOmitted: number
 }

@@ -19,7 +19,10 @@ export interface VisibilityRequest extends KeyFields {
 export interface VisibleNode {
   readonly name: string
   readonly nodeId: string
-  /** RFC 3339 with milliseconds, by that node's clock. */
+  /**
+   * When it became durable there: RFC 3339 with milliseconds, by that node's clock. A node remembers this of its latest 16,384
+   * commits since it was started; of an older one it tells a time by which it was durable.
+   */
   readonly committedAt: string
 }
 

@@ -4,13 +4,17 @@ import type { KeyFields } from './key.ts'
  * `GET /v1/watch/{bucket}`: server-sent events, with `prefix` and `key_encoding` in the query.
  *
  * - The first block, sent at once and before any event, is `id:` alone: whoever is cut off in the first second can
- *   resume too. Further `id:` lines come about once a second and with each comment line; blocks of `id:` without
- *   `data:` are valid (they set the last id and dispatch nothing). An id is opaque, without NUL or line break.
- * - `Last-Event-ID` resumes on any node: every final state after it comes, some perhaps twice.
+ *   resume too. Further `id:` lines come about once a second while there is anything to tell, and with each comment line;
+ *   blocks of `id:` without `data:` are valid (they set the last id and dispatch nothing). An id is opaque, without NUL or
+ *   line break, and at most 8 KiB long.
+ * - `Last-Event-ID` resumes on any node: every final state after it comes, some perhaps twice: what was told after the last
+ *   id; what had come to the node of the id before its turn; and what was written by runs of nodes that have ended since.
+ *   A node that has not seen all that the id covers waits for it up to 15 s, so as not to tell of older versions.
  * - {@link WATCH_HEARTBEAT_MS} without anything to say ends in a comment line. Who hears nothing for much longer
  *   has lost the connection and resumes elsewhere.
  * - `event: resync`, data `{}`: what came between the id and now is not known any more (the id is from before the
- *   feed begins, or the watcher was too slow). List what is watched, and go on with the events that follow.
+ *   feed begins: something was deleted and purged since, and the node has forgotten it or was restarted). List what is
+ *   watched, and go on with the events that follow. Whoever is slow gets no `resync`, but fewer of the states in between.
  */
 export type WatchEventName = 'put' | 'delete' | 'expire' | 'resync'
 
@@ -24,7 +28,10 @@ export interface WatchData extends KeyFields {
   /** Name of the node that took the write. */
   readonly origin: string
   readonly via: WatchVia
-  /** Milliseconds from the write, by its version, to its commit on the node that tells of it. */
+  /**
+   * Milliseconds from the write, by its version, to its commit on the node that tells of it. Of what comes after a resume, to
+   * the telling (and `via` is then `local` or `anti-entropy`); of an `expire`, from the expiry.
+   */
   readonly lagMs: number
 }
 

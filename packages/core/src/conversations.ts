@@ -306,6 +306,50 @@ export interface Conversations {
       readonly entries: readonly Entry[]
     }
   }
+  /**
+   * My leaf has lost rows, or differs from yours for no reason (frontier.md R19, R20): what do you hold of it? The answerer
+   * first sums up its own rows, and everything is from one moment between two of its commits.
+   */
+  readonly 'sound-leaf': {
+    readonly question: {
+      readonly leaf: Leaf
+      /** The asker's vector of the leaf's partition, and its frontier. */
+      readonly vector: VectorRows
+      readonly frontier: Hlc
+      /** Of K, E and the folded writers, without which vectors cannot be compared. */
+      readonly roster: ShortHash
+      /** What the asker can read of the leaf. */
+      readonly held: readonly EntryDigest[]
+    }
+    readonly answer: {
+      readonly sameRoster: boolean
+      /** When it is another one than the asker's, or the rosters differ, nothing else is said. */
+      readonly frontier: Hlc
+      /** Whether the answerer's rows add up to its own sum. When not, nothing else is said. */
+      readonly sound: boolean
+      /** Whether all that the asker has seen of the partition was seen here. When not, nothing else is said. */
+      readonly contains: boolean
+      readonly vector: VectorRows
+      /** All that the answerer holds of the leaf. */
+      readonly listed: readonly EntryDigest[]
+      /** Of these what the asker lacks, as many as fit. */
+      readonly entries: readonly Entry[]
+      /** What the answerer remembers of purging keys of the asker that it does not hold. */
+      readonly purged: readonly (readonly [Digest, Version])[]
+    }
+  }
+  /**
+   * Do you hold these versions durably, or newer ones of their keys? Answered when one is held, when the asker asks again, or
+   * when `waitMs` are over.
+   */
+  readonly 'await-versions': {
+    readonly question: {
+      readonly wanted: readonly { readonly keyHash: Digest; readonly version: Version }[]
+      readonly waitMs: number
+    }
+    /** Those that are held: which of the wanted, and since when by the answerer's wall clock. */
+    readonly answer: { readonly held: readonly { readonly index: number; readonly atMs: number }[] }
+  }
   /** For reports: the entries of some keys. */
   readonly inspect: {
     readonly question: { readonly keyHashes: readonly Digest[] }

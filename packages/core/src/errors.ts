@@ -91,6 +91,8 @@ export type WriteErrorCode =
   | 'draining'
   /** Its session has seen something from beyond the permitted drift. */
   | 'behind'
+  /** The name of the write was another one's. */
+  | 'idempotency_mismatch'
   /** Refused before anything was done, or the disk was full when it came to writing. */
   | 'disk_full'
 

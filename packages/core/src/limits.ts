@@ -43,6 +43,13 @@ export const FRONTIER_GROUNDS_MAX = 1_024
 /** Keys dropped by one batch: as large as any other group commit. */
 export const PURGE_KEYS_PER_BATCH_MAX = 1_024
 
+/** How long a client may take to repeat a write whose answer it did not get: more than any outage that it sits out. */
+export const RECEIPT_AGE_MS_MAX = 86_400_000
+/** Receipts of named writes: about 100 MiB on disk, none in memory. */
+export const RECEIPTS_MAX = 1_000_000
+/** Forgotten by one batch: as large as any other group commit. */
+export const RECEIPTS_FORGOTTEN_PER_BATCH_MAX = 1_024
+
 export const LIST_LIMIT_MAX = 1_000
 export const LIST_LIMIT_DEFAULT = 100
 
@@ -52,3 +59,5 @@ export const TREE_NODES_PER_QUESTION_MAX = 256
 export const LEAVES_PER_QUESTION_MAX = 64
 /** Entries asked for or listed in one question. */
 export const ENTRIES_PER_QUESTION_MAX = 4_096
+/** How long a peer waits before it says "not yet": a connection that broke unnoticed is found out by then. */
+export const AWAIT_VERSIONS_MS_MAX = 2_000

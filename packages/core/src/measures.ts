@@ -33,8 +33,14 @@ export type CounterName =
   | 'scrub_passes'
   /** Leaves found whose sum differs from their rows, and that no peer could mend: an integrity fault of this replica. */
   | 'suspect_leaves'
+  /** Leaves replaced by those of a clean member (frontier.md R19). */
+  | 'mended_leaves'
+  /** Rows of sound leaves that were taken or dropped (R20) · `taken`, `dropped`. */
+  | 'settled_rows'
   /** Rows of an index that lead to no entry, or to another one. */
   | 'orphaned_index_rows'
+  /** Entries to which an index did not lead any more. */
+  | 'reindexed_entries'
   /** Members that we suspected and that turned out to be alive. */
   | 'false_suspicions'
   /** Entries refused as old (R5). */
@@ -47,6 +53,10 @@ export type CounterName =
   | 'session_waits'
   /** Of those the ones whose time was over before. */
   | 'session_behind'
+  /** Watches that began · `new`, `resumed`; and those that had to read on from the store, `reread`, or could not, `resync`. */
+  | 'watches'
+  /** Changes told to those who watch. */
+  | 'watch_events'
 
 /** What is measured as a distribution, in seconds unless it says otherwise. */
 export type DistributionName =

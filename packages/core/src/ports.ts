@@ -4,6 +4,8 @@ import type { Roster } from './membership/roster.ts'
 import type { Leaf, Partition } from './placement/partition.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
+import type { Receipt, ReceiptGroup } from './record/receipt.ts'
+import type { WriteId } from './record/write-name.ts'
 import type { ClusterId, Dot, ReplicaId, Version, WriterId } from './version/version.ts'
 import type { VectorRows, VersionVector } from './vector/version-vector.ts'
 
@@ -116,6 +118,21 @@ export interface Change {
   readonly before: Held
 }
 
+/** A row of an index that leads to nothing, or to an entry that it does not belong to. */
+export type StrayRow =
+  | { readonly index: 'dot'; readonly partition: Partition; readonly dot: Dot }
+  | { readonly index: 'hash'; readonly keyHash: Digest }
+  | { readonly index: 'purge'; readonly at: Hlc; readonly address: Address }
+
+/** Rows that the disk has damaged, put right. It changes nothing that a sum or a vector tells of. */
+export interface RowRepairs {
+  /** Keys of which there turned out to be nothing: a row that cannot be read goes, with what led to it. */
+  readonly absent: readonly { readonly address: Address; readonly keyHash: Digest }[]
+  /** Entries to which an index does not lead any more: all their rows are written again. */
+  readonly reindexed: readonly Entry[]
+  readonly strays: readonly StrayRow[]
+}
+
 /** Why the frontier was raised. Kept for a bounded time, for whoever wants to know why a tombstone could go. */
 export interface FrontierGrounds {
   /** F from then on. */
@@ -167,6 +184,12 @@ export interface CommitBatch {
   readonly folded?: readonly WriterId[]
   /** The writers of this replica so far, the present one last: those before it are closed. */
   readonly writers?: readonly WriterId[]
+  /** Done before the changes. */
+  readonly repairs?: RowRepairs
+  /** Of the named writes among the changes, and of those that came too late to change anything. */
+  readonly receipts?: readonly (readonly [WriteId, Receipt])[]
+  /** Receipts that go: groups by their numbers, and the ids whose receipts are still of those groups. */
+  readonly forgotten?: { readonly groups: readonly number[]; readonly ids: readonly WriteId[] }
   /** State as it was before this batch, for the store to start from after the next crash. */
   readonly checkpoint?: readonly PartitionState[]
 }
@@ -208,6 +231,11 @@ export interface Store {
   readonly state: StoredState
   read(address: Address): Held
   readMany(addresses: readonly Address[]): Promise<readonly Held[]>
+  /** Whether there was ever a receipt here, as far as is known: most clusters may never see a named write. */
+  readonly hasReceipts: boolean
+  /** What is remembered of the write of this name. A receipt that cannot be read is none. */
+  receipt(id: WriteId): Receipt | undefined
+  receipts(ids: readonly WriteId[]): Promise<readonly (Receipt | undefined)[]>
   /** One moment of the store. Holds back compaction: close it. */
   view(): StoreView
   /**
@@ -218,6 +246,13 @@ export interface Store {
   commit(batch: CommitBatch): Promise<void>
   /** Whether enough has gathered since the last checkpoint for the next batch to carry one. */
   readonly wantsCheckpoint: boolean
+  /** Has the next batch carry one, whatever has gathered. */
+  wantCheckpoint(): void
+  /**
+   * Gives back what dropped and overwritten rows still take, as far as that is quickly done. Nothing but space depends on it:
+   * it may be left out, and ended by a crash at any point.
+   */
+  compact(): Promise<void>
   /** Closes and opens again after a failed commit, and reads `state` anew. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -229,6 +264,8 @@ export interface LeafContent {
   readonly corrupt: number
   /** Where those rows are, as far as the index tells. */
   readonly unreadable: readonly Address[]
+  /** Rows of the hash index, by their names, that lead to the entry of another key. */
+  readonly strays: readonly Digest[]
 }
 
 /** A row of the dot index: the entry of this address was written as this dot. */
@@ -254,8 +291,12 @@ export interface StoreView {
   /** Found through the hash index. */
   readByKeyHash(keyHashes: readonly Digest[]): Promise<readonly Held[]>
   leaf(leaf: Leaf): Promise<LeafContent>
+  /** The leaves of a partition of which the hash index names any row. */
+  occupiedLeaves(partition: Partition): Promise<ReadonlySet<Leaf>>
   /** The dot index of a partition as it is, whatever the rows are that it leads to. */
   dotIndex(partition: Partition): AsyncIterable<DotIndexRow>
+  /** Those of these entries to which some index does not lead, as it should. */
+  unindexed(entries: readonly Entry[]): Promise<readonly Entry[]>
   /** Entries whose dots `vector` lacks and whose writers are not folded, found through the dot index. */
   missing(partition: Partition, vector: VersionVector, folded: ReadonlySet<WriterId>): AsyncIterable<Entry | CorruptRow>
   /** Entries in order of their addresses. */
@@ -267,6 +308,8 @@ export interface StoreView {
   purgeable(below: Hlc, limit: number, after?: Purgeable): Promise<readonly Purgeable[]>
   /** The reasons why the frontier is where it is, newest first. */
   frontierGrounds(): Promise<readonly FrontierGrounds[]>
+  /** The oldest groups of receipts, as many as hold `limit` ids or one, and how many receipts there have ever been. */
+  oldestReceipts(limit: number): Promise<{ readonly total: number; readonly groups: readonly ReceiptGroup[] }>
   /** What was purged of this key last, if that was not too long ago. */
   purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined>
   /** When the oldest purge was that is remembered, by the wall clock of then. */

@@ -17,6 +17,7 @@ import {
 } from '@grapevine/core'
 import { freshTree } from './fresh-tree.ts'
 import { heldEntry } from './heal.ts'
+import { soundLeaf } from './leaf-repair.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
@@ -31,6 +32,7 @@ import type { TombstoneWatch } from './tombstone-watch.ts'
 import { purgeRecordOf } from './tombstone-reports.ts'
 import type { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
+import type { VersionWatch } from './version-watch.ts'
 
 /** What repairs. `leaf-entries` is not among it: reports ask it too, and it changes nothing. */
 const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
@@ -39,6 +41,7 @@ const ANTI_ENTROPY: ReadonlySet<QuestionName> = new Set([
   'tree-nodes',
   'swap-entries',
   'held-entry',
+  'sound-leaf',
 ])
 
 /** Exchanges that may take entries from us at a time: more would starve the clients (F16). */
@@ -50,6 +53,7 @@ export interface AnswerContext {
   readonly intake: Intake
   readonly rumors: RumorMonger
   readonly suspects: SuspectLeaves
+  readonly versions: VersionWatch
   readonly detector: FailureDetector
   readonly twins: TwinWatch
   readonly run: RunId
@@ -57,8 +61,8 @@ export interface AnswerContext {
   readonly background: (conversation: Promise<void>) => void
   readonly pace: Pick<PullPace, 'calledBy'>
   readonly clock: Clock
-  readonly hash: Hash
   readonly timers: Timers
+  readonly hash: Hash
   readonly measures: Measures
   readonly answerBytesMax: number
   readonly isPaused: (what: 'rumors' | 'anti-entropy') => boolean
@@ -85,6 +89,8 @@ export type Answerers = {
 export function answerers(context: AnswerContext): Answerers {
   const { state, store, intake, detector, clock, timers, measures, answerBytesMax } = context
   let swaps = 0
+  /** Lets the last question that each member waits with be answered. */
+  const releases = new Map<ReplicaId, () => void>()
   return {
     publish: async (question, from) => {
       // Of two that go by one id neither can say what "it" has seen: the frontier waits (frontier.md R16).
@@ -158,8 +164,17 @@ export function answerers(context: AnswerContext): Answerers {
       if (from === detector.self.replica) context.background(context.twins.askedBySelf(question))
       return { run: context.run, wallMs: Math.max(0, Math.round(clock.wallMs())) }
     },
+    'sound-leaf': (question, from) => soundLeaf(question, from, context, answerBytesMax),
     'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
     'newest-entry': (question, from) => newestEntry(question, from, context),
+    'await-versions': async ({ wanted, waitMs }, from) => {
+      // It is asked anew with all that is wanted, and so the one that waits has done its part.
+      releases.get(from)?.()
+      const { promise: superseded, resolve } = Promise.withResolvers<void>()
+      releases.set(from, resolve)
+      const since = await context.versions.firstOf(wanted, waitMs, superseded)
+      return { held: since.flatMap((atMs, index) => (atMs === undefined ? [] : [{ index, atMs }])) }
+    },
     probe: (question, from) => detector.answerProbe(from, question),
     'indirect-probe': (question, from) => detector.answerIndirectProbe(from, question),
     gossip: (question, from) => detector.answerGossip(from, question),

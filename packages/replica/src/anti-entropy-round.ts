@@ -2,6 +2,7 @@ import {
   compareEntries,
   compareHlc,
   ENTRIES_PER_QUESTION_MAX,
+  leafOf,
   LEAVES_PER_QUESTION_MAX,
   RUMORS_PER_QUESTION_MAX,
   RefusalError,
@@ -38,6 +39,8 @@ export interface AntiEntropyContext {
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** Drops what the frontier makes absent, to the last row. */
   readonly sweep: () => Promise<void>
+  /** Two leaves differ though their rows do not, or by rows that one side has and the other does not take. */
+  readonly onOddLeaf: (leaf: Leaf, peer: ReplicaId) => void
 }
 
 /** What one exchange did. */
@@ -72,6 +75,8 @@ export async function reconcile(peer: ReplicaId, context: AntiEntropyContext): P
     const listed = theirs.leaves.length
     if (listed === 0) break
     const mine = await leafDigestsOf(asked.slice(0, listed), context)
+    for (const [index, leaf] of asked.slice(0, listed).entries())
+      if (areSame(mine[index] ?? [], theirs.leaves[index] ?? [])) context.onOddLeaf(leaf, peer)
     await swap(peer, compareLeaves(mine, theirs.leaves), exchange, context)
     next += listed
   }
@@ -155,6 +160,12 @@ export function compareLeaves(
   return { push, pull }
 }
 
+/** Then the leaves differed by something that is not in their rows, unless it came or went since. */
+function areSame(mine: readonly EntryDigest[], theirs: readonly EntryDigest[]): boolean {
+  const { push, pull } = compareLeaves([mine], [theirs])
+  return push.length + pull.length === 0
+}
+
 async function swap(
   peer: ReplicaId,
   { push, pull }: Differences,
@@ -171,6 +182,8 @@ async function swap(
     exchange.questions++
     const answer = await context.ask(peer, 'swap-entries', { entries, want })
     await context.intake.takeIn({ entries: answer.entries, source: 'anti-entropy', from: peer })
+    // Not one of ours was news there, though they had listed none of them: the rules for what arrives do not mend that.
+    if (answer.taken === 0) for (const { keyHash } of entries) context.onOddLeaf(leafOf(keyHash), peer)
     const bytesOut = bytesOf(entries)
     const bytesIn = bytesOf(answer.entries)
     exchange.keysOut += answer.taken

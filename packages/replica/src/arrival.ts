@@ -2,23 +2,33 @@ import type {
   Address,
   Admission,
   Digest,
+  DotIndexRow,
   Entry,
   FailedOutcome,
   FrontierGrounds,
+  Held,
   Hlc,
   Identity,
+  ImportAdmission,
   KnownPeer,
+  Leaf,
+  LeafChanges,
   Partition,
   Precondition,
+  Purgeable,
+  Receipt,
+  ReceiptGroup,
   ReplicaId,
   Roster,
   VectorRows,
+  WriteName,
   WriterId,
 } from '@grapevine/core'
+import type { ReplicaState } from './replica-state.ts'
 
 /**
- * How entries of other replicas came here; `read-repair`: a client's read asked for them; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
- * cannot be read here and that has seen all that we have seen.
+ * How entries of other replicas came here; `read-repair`: a client's read asked for them; `bootstrap` is a joiner's sponsor
+ * alone, `heal` a member that was asked for what cannot be read here and that has seen all that we have seen.
  */
 export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'read-repair' | 'bootstrap' | 'heal'
 
@@ -33,6 +43,7 @@ export interface LocalWrite {
   readonly precondition: Precondition | undefined
   /** Its version has to be later than this, beside all that is known here. */
   readonly after?: Hlc | undefined
+  readonly name: WriteName | undefined
   readonly settle: (outcome: LocalOutcome) => void
   readonly fail: (failure: CommitFailure) => void
 }
@@ -40,6 +51,9 @@ export interface LocalWrite {
 export type LocalOutcome =
   | { readonly kind: 'applied'; readonly entry: Entry }
   | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
+  /** The write was taken in before. What the key holds now is its entry or what came after it. */
+  | { readonly kind: 'replayed'; readonly receipt: Receipt; readonly held: Held }
+  | { readonly kind: 'idempotency-mismatch' }
 
 /** Entries from elsewhere, and the vectors that may be adopted with them (frontier.md R7). */
 export interface RemoteEntries {
@@ -57,12 +71,66 @@ export interface RemoteEntries {
   readonly fail: (failure: CommitFailure) => void
 }
 
+/** Entries of a snapshot, to be taken in by frontier.md R17. */
+export interface Import {
+  readonly kind: 'import'
+  readonly entries: readonly Entry[]
+  readonly settle: (admissions: readonly ImportAdmission[]) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
 /** Tombstones and expired entries to drop, if they are what the frontier makes absent when their turn comes (R10). */
 export interface Purge {
   readonly kind: 'purge'
-  readonly addresses: readonly Address[]
+  readonly rows: readonly Purgeable[]
   /** Told how many went. */
   readonly settle: (dropped: number) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/**
+ * Rows of one leaf that take the place of ours, outside the rules for what arrives (frontier.md R19, R20): all of it was
+ * asked for in one exchange with one member, which has seen all that we had seen.
+ */
+export interface LeafRepair {
+  readonly kind: 'leaf'
+  readonly leaf: Leaf
+  readonly from: ReplicaId
+  /** What that member sent. */
+  readonly entries: readonly Entry[]
+  /** What is to become of the rows that can be read when its turn comes. */
+  readonly change: (held: readonly Entry[]) => LeafChanges
+  /** Rows that could not be read when the member was asked: what it does not hold is not there. */
+  readonly unreadable: readonly Address[]
+  /** Whether rows were lost here, so that what is put was counted and summed up once. */
+  readonly replaces: boolean
+  /** Whether the leaf is whole afterwards: its sum is then that of its rows. */
+  readonly isComplete: boolean
+  /** Told how many rows came and went. */
+  readonly settle: (changed: { readonly put: number; readonly dropped: number }) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Rows of the indexes to put right, if they are as wrong as they were when their turn comes. */
+export interface IndexRepair {
+  readonly kind: 'index'
+  /** Entries to which some index does not lead. */
+  readonly reindex: readonly Address[]
+  /** Rows of the dot index that lead to no entry of that dot. */
+  readonly dots: readonly (DotIndexRow & { readonly partition: Partition })[]
+  /** Rows of the hash index that lead to the entry of another key. */
+  readonly hashes: readonly Digest[]
+  /** Told how many rows were put right. */
+  readonly settle: (mended: number) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+/** Receipts whose time is over. */
+export interface Forgetting {
+  readonly kind: 'forgetting'
+  readonly groups: readonly ReceiptGroup[]
+  /** Told how many receipts went. */
+  readonly settle: (forgotten: number) => void
   readonly fail: (failure: CommitFailure) => void
 }
 
@@ -95,7 +163,25 @@ export interface MembershipThen {
   readonly witness?: Hlc
 }
 
-export type Arrival = LocalWrite | RemoteEntries | Purge | MembershipChange
+/** What a batch is made of. */
+export type PlannedArrival =
+  | LocalWrite
+  | RemoteEntries
+  | Import
+  | Purge
+  | Forgetting
+  | LeafRepair
+  | IndexRepair
+  | MembershipChange
+
+/** Changes nothing: a look at the state while no batch is under way, when memory and disk are of one moment. */
+export interface Look {
+  readonly kind: 'look'
+  readonly look: (state: ReplicaState) => void
+  readonly fail: (failure: CommitFailure) => void
+}
+
+export type Arrival = PlannedArrival | Look
 
 /** What a failed commit is to whoever only waits for it. */
 export function errorOf({ cause }: CommitFailure): Error {

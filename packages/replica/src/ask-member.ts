@@ -35,7 +35,8 @@ export function askMembers({ transport, clock, addressOf, onContact, onFenced, t
     const startedMs = clock.monotonicMs()
     try {
       const answer = await transport.ask({ replica, address }, name, question, limitMs)
-      onContact(replica, clock.monotonicMs() - startedMs)
+      // Its answer comes when something has happened there, which says nothing of the way.
+      if (name !== 'await-versions') onContact(replica, clock.monotonicMs() - startedMs)
       return answer
     } catch (error) {
       // A refusal is an answer: somebody is alive there.

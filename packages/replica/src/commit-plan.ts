@@ -1,6 +1,8 @@
 import {
   admit,
+  admitImport,
   assert,
+  bytesOf,
   compareHlc,
   COMMIT_BYTES_MAX,
   COMMIT_ENTRIES_MAX,
@@ -11,8 +13,10 @@ import {
   isTombstone,
   laterHlc,
   leafOf,
+  leavesNoTrace,
   partitionOf,
   presentAt,
+  purgeableAt,
   sealEntry,
   standingOf,
   takenOver,
@@ -26,10 +30,13 @@ import {
   type Held,
   type Hlc,
   type Identity,
+  type ImportAdmission,
   type KnownPeer,
   type Leaf,
   type Partition,
   type Roster,
+  type RowRepairs,
+  type StrayRow,
   type Totals,
   type WriterId,
 } from '@grapevine/core'
@@ -37,12 +44,18 @@ import { addDigest, entryDigest, subtractDigest } from '@grapevine/merkle'
 import type {
   Arrival,
   CommitFailure,
+  IndexRepair,
+  LeafRepair,
+  Import,
   LocalOutcome,
   LocalWrite,
   MembershipChange,
+  PlannedArrival,
   Purge,
   RemoteEntries,
 } from './arrival.ts'
+import { isSameSum, type LeafRows } from './leaf-look.ts'
+import { PlannedReceipts, type ReceiptChanges } from './planned-receipts.ts'
 import type { ReplicaState } from './replica-state.ts'
 
 export interface PlanContext {
@@ -54,13 +67,19 @@ export interface PlanContext {
 
 /** What a group of arrivals comes to: one batch, and what each arrival is told once the batch is durable. */
 export interface CommitPlan {
-  readonly arrivals: readonly Arrival[]
+  readonly arrivals: readonly PlannedArrival[]
   readonly batch: CommitBatch
   /** The last entry of each key that changes; `undefined` for one that is dropped. */
   readonly after: ReadonlyMap<Address, Entry | undefined>
   readonly sums: ReadonlyMap<Leaf, Uint8Array>
+  readonly receipts: ReceiptChanges
   /** Whether the policy of a bucket is among the changes. */
   readonly changesPolicies: boolean
+  /**
+   * Leaves in which something took the place of what cannot be read, and whose sum is another one now: had they lost more
+   * than that, the new sum would hide it.
+   */
+  readonly doubtful: readonly Leaf[]
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
   readonly promise: Hlc
   /** Tells each arrival, in their order. To be called once the batch is durable, and only then. */
@@ -69,6 +88,13 @@ export interface CommitPlan {
   readonly isEmpty: boolean
   /** Whether another plan may be made on top of this one before it is durable. */
   readonly bearsAnother: boolean
+}
+
+/** What an entry was judged by. */
+interface Judged {
+  readonly current: Held
+  readonly covered: boolean
+  readonly isHealing: boolean
 }
 
 const UNREADABLE: CommitFailure = {
@@ -85,7 +111,8 @@ const UNREADABLE: CommitFailure = {
  */
 export class CommitDraft {
   readonly #context: PlanContext
-  readonly #arrivals: Arrival[] = []
+  readonly receipts: PlannedReceipts
+  readonly #arrivals: PlannedArrival[] = []
   readonly #tell: (() => void)[] = []
   /** The last entry of each key that changed, in order of its first change. */
   readonly #after = new Map<Address, Entry | undefined>()
@@ -94,7 +121,15 @@ export class CommitDraft {
   readonly #dots: CommitBatch['dots'][number][] = []
   readonly #adopted: CommitBatch['adopted'][number][] = []
   readonly #sums = new Map<Leaf, Uint8Array>()
+  readonly #recomputed = new Map<Leaf, Uint8Array>()
+  readonly #absent: RowRepairs['absent'][number][] = []
+  readonly #reindexed: Entry[] = []
+  readonly #strays: StrayRow[] = []
   #hasCorrupt = false
+  #leaf: LeafRows | undefined
+  /** By a clean member: there is no doubt about it. */
+  #repaired: Leaf | undefined
+  readonly #soundWithout = new Set<Address>()
   #changesPolicies = false
   #entries = 0
   #bytes = 0
@@ -115,11 +150,12 @@ export class CommitDraft {
     const { below, state } = context
     assert(below === undefined || below.bearsAnother, 'nothing may be planned on top of this plan')
     this.#context = context
+    this.receipts = new PlannedReceipts(below?.receipts)
     this.#totals = below?.batch.totals ?? state.totals
     this.#rebuilds = below?.batch.rebuilds ?? state.rebuilds
   }
 
-  get arrivals(): readonly Arrival[] {
+  get arrivals(): readonly PlannedArrival[] {
     return this.#arrivals
   }
 
@@ -152,14 +188,24 @@ export class CommitDraft {
     return this.#hasCorrupt
   }
 
-  /** The sum of a leaf, worked out from its rows: the old one includes an entry that can no longer be read. */
-  recomputed(leaf: Leaf, sum: Uint8Array): void {
-    this.#sums.set(leaf, sum)
-    this.#rebuilds++
+  /** Notes the rows of the leaf that is to be repaired. */
+  readLeaf(rows: LeafRows): void {
+    this.#leaf = rows
   }
 
-  /** Every key that the arrival names has to be `planned` or `read`. */
-  decide(arrival: Arrival, wallMs: number): void {
+  /** Notes that there is no row of an address, and that its leaf adds up without. */
+  readSound(address: Address): void {
+    this.#soundWithout.add(address)
+  }
+
+  /** The sum of a leaf, worked out from its rows: the old one includes an entry that can no longer be read. */
+  recomputed(leaf: Leaf, sum: Uint8Array): void {
+    // It holds once something takes the place of that entry: what is refused changes no sum.
+    this.#recomputed.set(leaf, sum)
+  }
+
+  /** Every key that the arrival names has to be `planned` or `read`, and so have the receipts of names. */
+  decide(arrival: PlannedArrival, wallMs: number): void {
     this.#arrivals.push(arrival)
     this.#entries += countOf(arrival)
     this.#bytes += weightOf(arrival)
@@ -167,7 +213,7 @@ export class CommitDraft {
     this.#tell.push(this.#decide(arrival, wallMs))
   }
 
-  #decide(arrival: Arrival, wallMs: number): () => void {
+  #decide(arrival: PlannedArrival, wallMs: number): () => void {
     switch (arrival.kind) {
       case 'write': {
         const outcome = this.#write(arrival, wallMs)
@@ -177,9 +223,25 @@ export class CommitDraft {
         const admissions = this.#takeIn(arrival)
         return () => arrival.settle(admissions)
       }
+      case 'import': {
+        const admissions = this.#import(arrival)
+        return () => arrival.settle(admissions)
+      }
       case 'purge': {
         const dropped = this.#purge(arrival)
         return () => arrival.settle(dropped)
+      }
+      case 'leaf': {
+        const changed = this.#repairLeaf(arrival)
+        return () => arrival.settle(changed)
+      }
+      case 'index': {
+        const mended = this.#repairIndex(arrival)
+        return () => arrival.settle(mended)
+      }
+      case 'forgetting': {
+        const forgotten = this.receipts.forget(arrival.groups)
+        return () => arrival.settle(forgotten)
       }
       case 'membership':
         try {
@@ -196,6 +258,14 @@ export class CommitDraft {
   #write(write: LocalWrite, wallMs: number): LocalOutcome | undefined {
     const { state, hash } = this.#context
     const current = this.#current(write.address)
+    // Before any condition, which the write itself may have made fail.
+    const known = write.name === undefined ? 'new' : this.receipts.judge(write.name, wallMs)
+    if (known === 'mismatch') return { kind: 'idempotency-mismatch' }
+    if (known !== 'new') {
+      // What is neither there nor behind the frontier was lost here.
+      const isLost = current === undefined && compareHlc(known.version.hlc, this.#frontierNow) > 0
+      return { kind: 'replayed', receipt: known, held: isLost ? 'corrupt' : current }
+    }
     if (current === 'corrupt' && write.precondition !== undefined) return undefined
     const held = typeof current === 'object' && !isPurgeable(current, this.#frontierNow) ? current : undefined
     if (write.precondition !== undefined && !isMet(write.precondition, held, wallMs))
@@ -213,11 +283,13 @@ export class CommitDraft {
         expiresAtMs: write.expiresAtMs,
         contentType: write.contentType,
         value: write.value,
+        name: write.name,
       },
       hash,
     )
     this.#dots.push({ partition, dot: entry.dot })
     this.#put(entry, current)
+    this.receipts.keep(entry, wallMs)
     return { kind: 'applied', entry }
   }
 
@@ -239,14 +311,7 @@ export class CommitDraft {
         bootstrapping: source === 'bootstrap',
         healing: source === 'heal',
       })
-      if (admission === 'refused' || admission === 'failed') return admission
-      // Heard twice changes nothing, and so costs no batch.
-      if (!covered) this.#dots.push({ partition, dot: entry.dot })
-      state.clock.witness(entry.version.hlc)
-      if (admission === 'news' && !isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, source === 'heal')
-      // It beats what is held, and is itself absent already: what it beats goes.
-      else if (admission === 'news' && typeof current === 'object') this.#drop(current)
-      else if (admission === 'news' && current === 'corrupt') this.#dropUnreadable(entry)
+      this.#apply(entry, admission, { current, covered, isHealing: source === 'heal' })
       return admission
     })
     if (claims.length > 0 && !admissions.includes('failed')) {
@@ -257,17 +322,115 @@ export class CommitDraft {
     return admissions
   }
 
-  #purge({ addresses }: Purge): number {
+  #import({ entries }: Import): readonly ImportAdmission[] {
+    const { state, below } = this.#context
+    // Once the plan below is durable its promise may be published, and then this plan is not in the vector yet.
+    const promise = below === undefined ? state.promise : laterHlc(state.promise, below.promise)
+    return entries.map((entry) => {
+      const current = this.#current(entry.address)
+      const covered = state.covers(partitionOf(entry.keyHash), entry.dot)
+      const admission = admitImport(entry, {
+        held: presentAt(current, this.#frontierNow),
+        clock: state.clock.now,
+        covered,
+        frontier: this.#frontierNow,
+        promise,
+      })
+      this.#apply(entry, admission, { current, covered, isHealing: false })
+      return admission
+    })
+  }
+
+  /** What was judged is done (frontier.md R6): the dot is covered, the clock rises, and what is news takes its place. */
+  #apply(entry: Entry, admission: ImportAdmission, { current, covered, isHealing }: Judged): void {
+    if (leavesNoTrace(admission)) return
+    // Heard twice changes nothing, and so costs no batch.
+    if (!covered) {
+      this.#dots.push({ partition: partitionOf(entry.keyHash), dot: entry.dot })
+      // Also of one that lost: its client asks what became of it, not whether it is still there.
+      this.receipts.keep(entry, this.#wallMs)
+    }
+    this.#context.state.clock.witness(entry.version.hlc)
+    if (admission !== 'news') return
+    if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)
+    // It beats what is held, and is itself absent already: what it beats goes.
+    else if (typeof current === 'object') this.#drop(current)
+    else if (current === 'corrupt') this.#dropUnreadable(entry)
+  }
+
+  #purge({ rows }: Purge): number {
     const frontier = this.#frontierNow
     let dropped = 0
-    for (const address of addresses) {
+    for (const { at, address } of rows) {
       const held = this.#current(address)
       // What cannot be read is for the scrub: its dot is not known, so it could not be dropped whole.
-      if (typeof held !== 'object' || !isPurgeable(held, frontier)) continue
+      if (held === 'corrupt') continue
+      const from = held && purgeableAt(held)
+      // It led to what could not be read and was replaced, and would be looked at for ever.
+      if (from === undefined || compareHlc(from, at) !== 0) this.#strays.push({ index: 'purge', at, address })
+      if (held === undefined || !isPurgeable(held, frontier)) continue
       this.#drop(held)
       dropped++
     }
     return dropped
+  }
+
+  #repairLeaf(repair: LeafRepair): { put: number; dropped: number } {
+    const { hash, state } = this.#context
+    const rows = this.#leaf
+    assert(rows !== undefined, 'a leaf was repaired before it was read')
+    this.#repaired = repair.leaf
+    const known = repair.entries.map(({ address }) => this.#current(address))
+    const listed = new Set(rows.entries.map(({ address }) => address))
+    // Rows to which the hash index does not lead any more.
+    const unlisted = known.filter((held) => typeof held === 'object').filter(({ address }) => !listed.has(address))
+    this.#reindexed.push(...unlisted)
+    const held = [...rows.entries, ...unlisted]
+    if (repair.isComplete && (repair.replaces || unlisted.length > 0)) {
+      // Also when nothing comes and nothing goes: the rows may be right, and the sum that of what was lost.
+      this.recomputed(repair.leaf, addAll(rows.sum, unlisted, hash))
+      this.#sum(repair.leaf)
+    }
+    const { put, drop } = repair.change(held)
+    const before = new Map(held.map((entry) => [entry.address, entry]))
+    for (const entry of held) this.#before.set(entry.address, entry)
+    for (const entry of put) {
+      state.clock.witness(entry.version.hlc)
+      const current = before.get(entry.address) ?? this.#current(entry.address)
+      // A frontier that has risen since makes it absent.
+      if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, repair.replaces)
+    }
+    for (const entry of drop) this.#drop(entry)
+    for (const address of repair.unreadable) this.#dropAbsent(address)
+    for (const keyHash of rows.strays) this.#strays.push({ index: 'hash', keyHash })
+    // It does not add up before it is whole.
+    if (!repair.isComplete) this.#sums.delete(repair.leaf)
+    return { put: put.length, dropped: drop.length + this.#absent.length }
+  }
+
+  /** What could not be read when a clean member was asked, and still cannot: that one holds nothing, so there is nothing. */
+  #dropAbsent(address: Address): void {
+    if (this.#current(address) === undefined && this.#after.has(address)) return
+    if (typeof this.#current(address) === 'object') return
+    const { hash } = this.#context
+    this.#absent.push({ address, keyHash: hash.sha256(bytesOf(address)) })
+    this.#after.set(address, undefined)
+    // Had it been a value, its delete would have come here as well, and taken its place: it was the delete itself.
+    this.#totals = { ...this.#totals, tombstones: Math.max(0, this.#totals.tombstones - 1) }
+  }
+
+  #repairIndex({ reindex, dots, hashes }: IndexRepair): number {
+    for (const address of reindex) {
+      const held = this.#current(address)
+      if (typeof held === 'object') this.#reindexed.push(held)
+    }
+    for (const { address, dot, partition } of dots) {
+      const held = this.#current(address)
+      if (isStrayDot({ dot, partition }, held, this.#soundWithout.has(address)))
+        this.#strays.push({ index: 'dot', partition, dot })
+    }
+    for (const keyHash of hashes) this.#strays.push({ index: 'hash', keyHash })
+    return this.#reindexed.length + this.#strays.length
   }
 
   /** As this plan leaves it: what comes behind a raise is judged by what was raised. */
@@ -321,6 +484,10 @@ export class CommitDraft {
       ...(this.#frontier !== undefined && { frontier: this.#frontier }),
       ...(this.#folded !== undefined && { folded: [...this.#folded].toSorted() }),
       ...(isNewWriter && { writers: [...state.writers, state.writer] }),
+      ...(this.#hasRepairs && {
+        repairs: { absent: this.#absent, reindexed: this.#reindexed, strays: this.#strays },
+      }),
+      ...this.receipts.rows(this.#wallMs),
     }
     const changesMembership = [batch.identity, batch.roster, batch.peers, batch.frontier, batch.folded].some(
       (part) => part !== undefined,
@@ -330,18 +497,36 @@ export class CommitDraft {
       batch,
       after: this.#after,
       sums: this.#sums,
+      receipts: this.receipts.changes,
       changesPolicies: this.#changesPolicies,
+      doubtful: this.#doubtful(),
       promise: state.clock.now,
       tell: this.#tell,
       // A healed entry changes a row whose dot was covered all along.
       isEmpty:
         this.#dots.length === 0 &&
         this.#after.size === 0 &&
+        this.#sums.size === 0 &&
+        !this.#hasRepairs &&
         this.#adopted.length === 0 &&
+        this.receipts.isEmpty &&
         !changesMembership &&
         !this.#ticked,
       bearsAnother: this.#adopted.length === 0 && !changesMembership,
     }
+  }
+
+  #doubtful(): Leaf[] {
+    const { below, state } = this.#context
+    return [...this.#recomputed.keys()].filter((leaf) => {
+      const sum = this.#sums.get(leaf)
+      const before = below?.sums.get(leaf) ?? state.sumOf(leaf)
+      return leaf !== this.#repaired && sum !== undefined && !isSameSum(sum, before)
+    })
+  }
+
+  get #hasRepairs(): boolean {
+    return this.#absent.length + this.#reindexed.length + this.#strays.length > 0
   }
 
   #heldBefore(address: Address): Held {
@@ -355,7 +540,7 @@ export class CommitDraft {
     return held
   }
 
-  /** @param isHealed whether it takes the place of what cannot be read, and is most likely the same. */
+  /** @param isHealed whether it takes the place of what was lost or cannot be read, and is most likely the same. */
   #put(entry: Entry, before: Held, isHealed = false): void {
     const { hash } = this.#context
     const sum = this.#sum(leafOf(entry.keyHash))
@@ -367,8 +552,8 @@ export class CommitDraft {
     this.#after.set(entry.address, entry)
     if (isReserved(entry.address)) this.#changesPolicies = true
     addDigest(sum, entryDigest(entry, hash))
-    // What cannot be read was counted once; most likely it was a value, and its size is not known.
-    if (before === 'corrupt' && isHealed) return
+    // What was lost was counted once; most likely it was a value, and its size is not known.
+    if (typeof before !== 'object' && isHealed) return
     if (before === 'corrupt' && !isReserved(entry.address))
       this.#totals = { ...this.#totals, values: Math.max(0, this.#totals.values - 1) }
     this.#count(entry, 1)
@@ -376,6 +561,7 @@ export class CommitDraft {
 
   /** What could not be read was this entry or an older one, and is absent. The sum of its leaf is already without it. */
   #dropUnreadable(entry: Entry): void {
+    this.#sum(leafOf(entry.keyHash))
     this.#before.set(entry.address, entry)
     this.#count(entry, -1)
     this.#after.set(entry.address, undefined)
@@ -404,7 +590,9 @@ export class CommitDraft {
     let sum = this.#sums.get(leaf)
     if (sum === undefined) {
       const { below, state } = this.#context
-      sum = (below?.sums.get(leaf) ?? state.sumOf(leaf)).slice()
+      const recomputed = this.#recomputed.get(leaf)
+      if (recomputed !== undefined) this.#rebuilds++
+      sum = (recomputed ?? below?.sums.get(leaf) ?? state.sumOf(leaf)).slice()
       this.#sums.set(leaf, sum)
     }
     return sum
@@ -421,9 +609,26 @@ export class CommitDraft {
 }
 
 /** Entries that an arrival may change. */
-export function countOf(arrival: Arrival): number {
-  if (arrival.kind === 'entries') return arrival.entries.length
-  return arrival.kind === 'purge' ? arrival.addresses.length : 1
+export function countOf(arrival: PlannedArrival): number {
+  if (arrival.kind === 'entries' || arrival.kind === 'import') return arrival.entries.length
+  if (arrival.kind === 'forgetting') return arrival.groups.reduce((sum, { ids }) => sum + ids.length, 0)
+  return arrival.kind === 'purge' ? arrival.rows.length : 1
+}
+
+/**
+ * Whether a row of the dot index says nothing: its entry was written as another dot, since what it was made for could not be
+ * read when something newer came; or nothing is there, and nothing is missing.
+ */
+function isStrayDot(row: { dot: Dot; partition: Partition }, held: Held, isSoundWithout: boolean): boolean {
+  if (typeof held !== 'object') return held === undefined && isSoundWithout
+  const { dot, keyHash } = held
+  return dot.writer !== row.dot.writer || dot.seq !== row.dot.seq || partitionOf(keyHash) !== row.partition
+}
+
+function addAll(sum: Uint8Array, entries: readonly Entry[], hash: Hash): Uint8Array {
+  const total = sum.slice()
+  for (const entry of entries) addDigest(total, entryDigest(entry, hash))
+  return total
 }
 
 /** What a write has to beat beside the clock: whatever can be read here, also a tombstone that is absent already. */
@@ -433,7 +638,7 @@ function heldVersion(held: Held): Hlc {
 
 /** Bytes that an arrival holds while it waits. */
 export function weightOf(arrival: Arrival): number {
-  if (arrival.kind === 'membership' || arrival.kind === 'purge') return 0
   if (arrival.kind === 'write') return arrival.address.length + (arrival.value?.length ?? 0)
+  if (!('entries' in arrival)) return 0
   return arrival.entries.reduce((sum, entry) => sum + entry.envelope.length, 0)
 }

@@ -2,6 +2,7 @@ import {
   bytesOf,
   COMMIT_ENTRIES_MAX,
   leafOf,
+  receiptOf,
   StoreError,
   WRITE_QUEUE_BYTES_MAX,
   WRITE_QUEUE_ENTRIES_MAX,
@@ -9,16 +10,18 @@ import {
   type Clock,
   type Hash,
   type Held,
+  type Leaf,
   type Log,
   type Measures,
   type Random,
   type Store,
   type Timers,
+  type WriteId,
 } from '@grapevine/core'
-import { addDigest, entryDigest } from '@grapevine/merkle'
-import type { Arrival } from './arrival.ts'
+import type { Arrival, IndexRepair, LeafRepair, PlannedArrival } from './arrival.ts'
 import { CommitDraft, countOf, weightOf, type CommitPlan } from './commit-plan.ts'
 import type { DiskWatch } from './disk-watch.ts'
+import { isSameSum, readLeaf, sumOf } from './leaf-look.ts'
 import { sleep } from './sleep.ts'
 import { ReplicaState } from './replica-state.ts'
 
@@ -53,25 +56,35 @@ const FAILURE_MEMORY_MS = 3_600_000
  */
 export class Committer {
   readonly #context: CommitterContext
+  /** Called with what has just become durable, and when: an entry for each key that changed, none for one that was dropped. */
+  onDurable: (changes: CommitPlan['after'], atMs: number) => void = NOBODY
   readonly #queue: Arrival[] = []
   #queueBytes = 0
   #state: ReplicaState
   #running: Promise<void> | undefined
+  #lastFlight: Flight | undefined
   /** Tells the planner, which waits beside the disk, that there is news. */
   #wake: () => void = NOBODY
   #closed = false
   #reopening = false
   #policyEpoch = 0
-  /** Called when the state has become another one. */
-  onAdvance: () => void = NOBODY
+  #isCommitting = false
   #failedMs = Number.NEGATIVE_INFINITY
   /** Why nothing is committed any more. */
   #ended: unknown
+
+  /** Called in the turn in which the state advances by a batch, before anybody is told of it. */
+  onCommitted: (plan: CommitPlan) => void = NOBODY
+  /** Called when the state begins anew from what is on disk: nobody was told what became of the last batch. */
+  onReopened: () => void = NOBODY
 
   constructor(context: CommitterContext) {
     this.#context = context
     this.#state = this.#freshState()
   }
+
+  /** Called with a leaf of which more may be lost than what was replaced in it. */
+  onDoubt: (leaf: Leaf) => void = () => {}
 
   /** Changes its identity when the store had to be opened again: do not keep it over an await. */
   get state(): ReplicaState {
@@ -90,6 +103,16 @@ export class Committer {
   /** Another number whenever the policy of some bucket may have changed. */
   get policyEpoch(): number {
     return this.#policyEpoch
+  }
+
+  /** Whether a batch is on its way: what the store shows may already be ahead of the state. */
+  get isCommitting(): boolean {
+    return this.#isCommitting
+  }
+
+  /** Resolves when what is on its way to the disk now is durable, or failed. */
+  async landed(): Promise<void> {
+    await this.#lastFlight?.landed
   }
 
   get isReopening(): boolean {
@@ -140,6 +163,7 @@ export class Committer {
       if (await this.#land(flight)) this.#tell(flight.plan)
       return undefined
     }
+    if (flight === undefined) this.#look()
     const draft = new CommitDraft({ state: this.#state, hash: this.#context.hash, below: flight?.plan })
     const problem = await this.#fill(draft, flight)
     if (flight !== undefined && !(await this.#land(flight))) {
@@ -162,10 +186,23 @@ export class Committer {
     return next
   }
 
+  /** Nothing is under way, so what is in memory is what is on disk: whoever waits to see one moment of both sees it now. */
+  #look(): void {
+    for (let next = this.#queue[0]; next?.kind === 'look'; next = this.#queue[0]) {
+      this.#queue.shift()
+      try {
+        next.look(this.#state)
+      } catch (cause) {
+        next.fail({ outcome: 'not-applied', cause })
+      }
+    }
+  }
+
   #send(plan: CommitPlan): Flight {
     const { store, clock, measures } = this.#context
     const batch = store.wantsCheckpoint ? { ...plan.batch, checkpoint: this.#state.checkpoint() } : plan.batch
     const startedMs = clock.monotonicMs()
+    this.#isCommitting = true
     const flight: Flight = {
       plan: { ...plan, batch },
       hasLanded: false,
@@ -173,6 +210,7 @@ export class Committer {
         () => {
           measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
           measures.observe('commit_batch_size', batch.changes.length)
+          this.onDurable(plan.after, clock.wallMs())
           this.#noteLanding(flight)
           return undefined
         },
@@ -182,6 +220,7 @@ export class Committer {
         },
       ),
     }
+    this.#lastFlight = flight
     return flight
   }
 
@@ -194,10 +233,12 @@ export class Committer {
   async #land(flight: Flight): Promise<boolean> {
     const failure = await flight.landed
     const { plan } = flight
+    this.#isCommitting = false
     if (failure === undefined) {
       this.#state.advance(plan.batch, plan.promise)
       if (plan.changesPolicies) this.#policyEpoch++
-      this.onAdvance()
+      for (const leaf of plan.doubtful) this.onDoubt(leaf)
+      this.onCommitted(plan)
       return true
     }
     for (const arrival of plan.arrivals) arrival.fail({ outcome: 'unknown', cause: failure.error })
@@ -233,6 +274,8 @@ export class Committer {
         if (chunk.length === 0) break
         try {
           await this.#read(chunk, draft)
+          const ids = this.#unreadReceipts(chunk, draft)
+          if (ids.length > 0) await this.#readReceipts(ids, draft)
         } catch (error) {
           this.#take(chunk.length)
           for (const arrival of chunk) arrival.fail({ outcome: 'not-applied', cause: error })
@@ -255,28 +298,27 @@ export class Committer {
   }
 
   /** Those who are next and can be planned together with the draft. What needs quiet is the first of its group. */
-  #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly Arrival[] {
+  #nextChunk(draft: CommitDraft, flight: Flight | undefined): readonly PlannedArrival[] {
     const isQuiet = flight === undefined && draft.arrivals.length === 0
+    const chunk: PlannedArrival[] = []
     let entries = 0
-    let end = 0
-    while (end < this.#queue.length && entries < COMMIT_ENTRIES_MAX) {
-      const arrival = this.#queue[end]
-      if (arrival === undefined) break
+    for (const arrival of this.#queue) {
+      if (entries >= COMMIT_ENTRIES_MAX || arrival.kind === 'look') break
       if (needsQuiet(arrival)) {
-        if (end === 0 && isQuiet) end = 1
+        if (chunk.length === 0 && isQuiet) chunk.push(arrival)
         break
       }
       entries += countOf(arrival)
-      end++
+      chunk.push(arrival)
     }
-    return this.#queue.slice(0, end)
+    return chunk
   }
 
   /**
    * Decides on each of the chunk and takes it out of the queue. Returns on how many: one that names an entry which cannot
    * be read waits until it is the first of its group and nothing is on its way.
    */
-  async #decide(chunk: readonly Arrival[], draft: CommitDraft, flight: Flight | undefined): Promise<number> {
+  async #decide(chunk: readonly PlannedArrival[], draft: CommitDraft, flight: Flight | undefined): Promise<number> {
     const wallMs = this.#context.clock.wallMs()
     let decided = 0
     try {
@@ -305,7 +347,7 @@ export class Committer {
     }
   }
 
-  async #read(chunk: readonly Arrival[], draft: CommitDraft): Promise<void> {
+  async #read(chunk: readonly PlannedArrival[], draft: CommitDraft): Promise<void> {
     const { store } = this.#context
     const unread = new Set<Address>()
     /** Whoever brings these has found that a row was here: that it is gone altogether makes no difference. */
@@ -317,10 +359,13 @@ export class Committer {
           draft.noteUnread(address, unread)
           if (arrival.source === 'heal') lost.add(address)
         }
-      else if (arrival.kind === 'purge') for (const address of arrival.addresses) draft.noteUnread(address, unread)
+      else if (arrival.kind === 'import') for (const { address } of arrival.entries) draft.noteUnread(address, unread)
+      else if (arrival.kind === 'purge') for (const { address } of arrival.rows) draft.noteUnread(address, unread)
     }
     const note = (address: Address, held: Held): void =>
       draft.read(address, held === undefined && lost.has(address) ? 'corrupt' : held)
+    const [first] = chunk
+    if (first?.kind === 'leaf' || first?.kind === 'index') await this.#readForRepair(first, draft)
     if (unread.size <= SYNCHRONOUS_READS_MAX) {
       for (const address of unread) note(address, store.read(address))
       return
@@ -329,16 +374,63 @@ export class Committer {
     for (const [index, held] of (await store.readMany(addresses)).entries()) note(addresses[index] ?? '', held)
   }
 
+  /** A repair is alone in its chunk, and nothing is on its way: the rows of the leaf are as the state says. */
+  async #readForRepair(repair: LeafRepair | IndexRepair, draft: CommitDraft): Promise<void> {
+    const { hash, store } = this.#context
+    const view = store.view()
+    try {
+      if (repair.kind === 'leaf') {
+        draft.readLeaf(await readLeaf(repair.leaf, view, hash))
+        const addresses = [...repair.entries.map(({ address }) => address), ...repair.unreadable]
+        for (const address of new Set(addresses)) draft.read(address, view.read(address))
+        return
+      }
+      const addresses = new Set([...repair.reindex, ...repair.dots.map(({ address }) => address)])
+      for (const address of addresses) {
+        const held = view.read(address)
+        draft.read(address, held)
+        if (held !== undefined) continue
+        const leaf = leafOf(hash.sha256(bytesOf(address)))
+        const rows = await readLeaf(leaf, view, hash)
+        const isSound = rows.unreadable.length === 0 && isSameSum(rows.sum, this.#state.sumOf(leaf))
+        if (isSound) draft.readSound(address)
+      }
+    } finally {
+      await view.close()
+    }
+  }
+
+  #unreadReceipts(chunk: readonly Arrival[], draft: CommitDraft): readonly WriteId[] {
+    const unread = new Set<WriteId>()
+    const wallMs = this.#context.clock.wallMs()
+    const note = (id: WriteId): void => draft.receipts.noteUnread(id, unread)
+    for (const arrival of chunk) {
+      if (arrival.kind === 'write' && arrival.name !== undefined) note(arrival.name.id)
+      else if (arrival.kind === 'forgetting') for (const { ids } of arrival.groups) ids.forEach(note)
+      else if (arrival.kind === 'entries' || arrival.kind === 'import')
+        for (const entry of arrival.entries) {
+          const { name } = entry
+          if (name !== undefined && receiptOf(entry, wallMs) !== undefined) note(name.id)
+        }
+    }
+    return [...unread]
+  }
+
+  async #readReceipts(ids: readonly WriteId[], draft: CommitDraft): Promise<void> {
+    const { store } = this.#context
+    const receipts =
+      ids.length <= SYNCHRONOUS_READS_MAX ? ids.map((id) => store.receipt(id)) : await store.receipts(ids)
+    for (const [index, id] of ids.entries()) draft.receipts.read(id, receipts[index])
+  }
+
   /** The old sum of a leaf is of no use when the entry to take out of it cannot be read: sum up what can be. */
-  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: Arrival): Promise<void> {
+  async #recompute(addresses: readonly Address[], draft: CommitDraft, arrival: PlannedArrival): Promise<void> {
     const { hash, store, measures, log } = this.#context
     for (const address of addresses) {
       const leaf = leafOf(hash.sha256(bytesOf(address)))
       const view = store.view()
       try {
-        const sum = new Uint8Array(32)
-        for (const readable of (await view.leaf(leaf)).entries) addDigest(sum, entryDigest(readable, hash))
-        draft.recomputed(leaf, sum)
+        draft.recomputed(leaf, sumOf((await view.leaf(leaf)).entries, hash))
       } finally {
         await view.close()
       }
@@ -361,6 +453,7 @@ export class Committer {
         // What became of the failed commit is known only now.
         this.#policyEpoch++
         this.#reopening = false
+        this.onReopened()
         disk.opened()
         measures.add('store_reopens')
         log.warn('store-reopened', { replayedBatches: store.state.replayedBatches })
@@ -426,14 +519,15 @@ interface Flight {
 }
 
 /** What changes more than entries, so that nothing is to be planned on top of it, nor it on top of anything. */
-function needsQuiet(arrival: Arrival): boolean {
-  return arrival.kind === 'membership' || (arrival.kind === 'entries' && arrival.claims.length > 0)
+function needsQuiet(arrival: PlannedArrival): boolean {
+  if (arrival.kind === 'entries') return arrival.claims.length > 0
+  return arrival.kind === 'membership' || arrival.kind === 'leaf' || arrival.kind === 'index'
 }
 
-function corruptIn(arrival: Arrival, draft: CommitDraft): readonly Address[] {
-  // A purge passes by what it cannot read.
-  if (arrival.kind === 'membership' || arrival.kind === 'purge') return NONE
+function corruptIn(arrival: PlannedArrival, draft: CommitDraft): readonly Address[] {
   if (arrival.kind === 'write') return draft.planned(arrival.address) === 'corrupt' ? [arrival.address] : NONE
+  // A purge passes by what it cannot read, and repairs are about it.
+  if (arrival.kind !== 'entries' && arrival.kind !== 'import') return NONE
   const addresses = arrival.entries.map(({ address }) => address)
   return addresses.filter((address) => draft.planned(address) === 'corrupt')
 }

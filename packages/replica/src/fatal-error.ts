@@ -15,8 +15,10 @@ export type FatalCode =
   | 'rolled_back'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
   | 'sponsor_lost'
-  /** Asked for and not built yet. */
-  | 'not_implemented'
+  /** A snapshot that no cluster can begin from. */
+  | 'bad_snapshot'
+  /** A part of such a snapshot is in the directory, and no identity. */
+  | 'unfinished_restore'
 
 /** Why a replica cannot go on, with what the operator does next. */
 export class FatalError extends Error {

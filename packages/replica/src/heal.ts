@@ -1,6 +1,8 @@
 import {
   bytesOf,
+  leafOf,
   partitionOf,
+  presentAt,
   RefusalError,
   UnreachableError,
   type Address,
@@ -17,6 +19,7 @@ import {
 } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
 import type { Intake } from './intake.ts'
+import type { LeafMender } from './leaf-mender.ts'
 import type { ReplicaState } from './replica-state.ts'
 import { sleep } from './sleep.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
@@ -27,6 +30,8 @@ export interface HealContext {
   readonly state: () => ReplicaState
   readonly store: Store
   readonly intake: Intake
+  /** Replaces the leaf of such a row by that of a clean member. */
+  readonly mend: LeafMender['mend']
   readonly hash: Hash
   readonly timers: Timers
   readonly measures: Measures
@@ -50,10 +55,11 @@ const HELD_ENTRY_TIMEOUT_MS = 1_000
  * always (it is in LevelDB's memory then, which no bit on the disk can damage). A peer that lags or was cut off does not
  * contain our vector, and its entry is not taken, however right it looks: it may be what a lost delete had deleted.
  *
- * Nor is anything concluded from a peer that holds nothing: what we held was dropped there, or lost.
+ * From a peer that holds nothing nothing is concluded by that: what we held was dropped there, or lost. Its whole leaf tells
+ * (`leaf-repair.ts`): when that adds up, there is nothing, and the row goes here as well.
  */
 export async function heal(address: Address, context: HealContext): Promise<Held> {
-  const { ask, livePeers, state, store, hash, timers, log } = context
+  const { ask, livePeers, state, store, mend, hash, timers, log } = context
   const keyHash = hash.sha256(bytesOf(address))
   for (let round = 0; round < ROUNDS; round++) {
     if (round > 0) await sleep(timers, ROUND_PAUSE_MS)
@@ -62,9 +68,12 @@ export async function heal(address: Address, context: HealContext): Promise<Held
       try {
         const { entries, contains } = await ask(replica, 'held-entry', question, HELD_ENTRY_TIMEOUT_MS)
         const [entry] = entries
-        if (!contains || entry?.address !== address) continue
-        await keep(entry, replica, context)
-        return entry
+        if (!contains) continue
+        if (entry?.address === address) {
+          await keep(entry, replica, context)
+          return entry
+        }
+        if ((await mend(leafOf(keyHash), [address])) !== undefined) return readable(address, context)
       } catch (error) {
         if (!(error instanceof UnreachableError || error instanceof RefusalError)) throw error
       }
@@ -72,6 +81,10 @@ export async function heal(address: Address, context: HealContext): Promise<Held
   }
   log.error('entry-not-healed', { address, peers: livePeers().length })
   return store.read(address)
+}
+
+function readable(address: Address, { store, state }: HealContext): Held {
+  return presentAt(store.read(address), state().frontier)
 }
 
 /** A reader is served even if it cannot be stored, as on a disk that is full. */

@@ -1,5 +1,8 @@
 export type { QuestionHeader } from '@grapevine/core'
+export { isUnfinished, type SnapshotSource } from './adopt-snapshot.ts'
 export * from './fatal-error.ts'
+export type { UndecidedKey } from './leaf-mender.ts'
+export type { ImportFate } from './import-entries.ts'
 export { FailureDetector, PROBE_DEFAULTS } from './membership/failure-detector.ts'
 export { LeaveError, type Departure, type LeaveErrorCode } from './leave.ts'
 export * from './replica.ts'
@@ -15,3 +18,6 @@ export type {
   TombstoneReport,
   TombstonesOnMember,
 } from './tombstone-reports.ts'
+export type { SnapshotMoment } from './snapshot-moment.ts'
+export { WATCHERS_MAX, type Watch, type WatchItem, type WatchRequest } from './watch/watch.ts'
+export type { Visibility } from './visibility.ts'

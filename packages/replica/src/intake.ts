@@ -79,6 +79,10 @@ export class Intake {
     }
     return counts
   }
+
+  /** Called with an entry of an exchange that was refused: a key that one side has and the other must not take. */
+  onRefused: (entry: Entry, from: ReplicaId) => void = () => {}
+
   /** Called with an address whose row here cannot be read, so that what arrived could not be judged. */
   onUnreadable: (address: Address) => void = () => {}
 
@@ -113,8 +117,9 @@ export class Intake {
     if (admissions.includes('news')) this.#noteNews()
     for (const [index, admission] of admissions.entries())
       if (admission === 'failed') this.onUnreadable(inTime[index]?.address ?? '')
-    const refused = admissions.filter((admission) => admission === 'refused').length
-    if (refused > 0) measures.add('refused_entries', refused)
+    const refused = inTime.filter((_, index) => admissions[index] === 'refused')
+    if (refused.length > 0) measures.add('refused_entries', refused.length)
+    if (source === 'anti-entropy') for (const entry of refused) this.onRefused(entry, from)
     if (early.length === 0) return admissions
     let next = 0
     return entries.map((entry) => (inTime[next] === entry ? (admissions[next++] ?? 'refused') : 'parked'))

@@ -17,6 +17,7 @@ import {
   type Timers,
   type Transport,
 } from '@grapevine/core'
+import type { Adopted } from './adopt-snapshot.ts'
 import type { AskMember } from './ask-member.ts'
 import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
@@ -36,6 +37,8 @@ export interface JoinContext {
   readonly rebuild: boolean
   /** Who this node was before; whoever lets it in evicts these. */
   readonly former?: readonly ReplicaId[]
+  /** The id to join by, when it was drawn before. */
+  readonly joinAs?: ReplicaId
   readonly driftMs: number
   readonly peerTimeoutMs: number
   /** Tells how far the sponsor's clock is ahead of ours, when that is too far to join; undefined when it is not. */
@@ -43,6 +46,8 @@ export interface JoinContext {
   /** Why nobody has let this node in so far. */
   readonly notSponsored: (why: string) => void
   readonly isStopping: () => boolean
+  /** Takes over the snapshot that the new cluster begins from, if any; `undefined` when the node stops meanwhile. */
+  readonly adopt?: () => Promise<Adopted | undefined>
 }
 
 const RETRY_MIN_MS = 100
@@ -55,8 +60,9 @@ const LOST: ReadonlySet<Refusal> = new Set(['wrong-replica', 'wrong-cluster', 'n
 
 /**
  * Founds a cluster, once every seed has answered that it is empty and knows none (frontier.md R12). Exactly one
- * node of a new cluster does this; all others join.
- * @throws {FatalError} `cluster_exists`
+ * node of a new cluster does this; all others join. Also a cluster that begins from a snapshot is a new one: members of the
+ * old one that were not lost after all must not take it for theirs (P15).
+ * @throws {FatalError} `cluster_exists`, `bad_snapshot`
  */
 export async function foundCluster(context: JoinContext): Promise<void> {
   const { seeds, random, changeMembership, log } = context
@@ -78,6 +84,8 @@ export async function foundCluster(context: JoinContext): Promise<void> {
     await sleep(context.timers, delayMs)
   }
   if (context.isStopping()) return
+  const adopted = context.adopt === undefined ? {} : await context.adopt()
+  if (adopted === undefined) return
   const replica = random.hex(8)
   const identity: Identity = {
     cluster: random.hex(16),
@@ -87,7 +95,7 @@ export async function foundCluster(context: JoinContext): Promise<void> {
     sponsor: '',
     incarnation: 1,
   }
-  await changeMembership(({ roster }) => ({ identity, roster: introduce(roster, replica) }))
+  await changeMembership(({ roster }) => ({ ...adopted, identity, roster: introduce(roster, replica) }))
   log.info('cluster-founded', { cluster: identity.cluster, replica })
 }
 
@@ -96,9 +104,9 @@ export type Sponsorship = Answer<'join'>
 
 /** Asks the seeds, again and again, until one of them sponsors this node (R13). */
 export async function askForSponsor(context: JoinContext): Promise<Sponsorship | undefined> {
-  const { random, timers, log } = context
+  const { random, timers, log, joinAs } = context
   // One id, however often it asks: a sponsor whose answer was lost must not find its own joiner's name taken.
-  const replica = random.hex(8)
+  const replica = joinAs ?? random.hex(8)
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const seed of shuffled(context.seeds, random)) {
       const answer = await hello(seed, context)

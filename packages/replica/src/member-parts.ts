@@ -37,6 +37,8 @@ import type { RumorMonger } from './rumor-monger.ts'
 import { TombstoneWatch } from './tombstone-watch.ts'
 import { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
+import type { VersionWatch } from './version-watch.ts'
+import { VisibilityWatch } from './visibility.ts'
 
 /** What a replica has once it knows who it is. */
 export interface MemberParts {
@@ -51,6 +53,7 @@ export interface MemberParts {
   readonly publications: Publications
   readonly purger: Purger
   readonly tombstones: TombstoneWatch
+  readonly visibility: VisibilityWatch
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
@@ -76,6 +79,7 @@ export interface MemberContext {
   readonly suspects: SuspectLeaves
   /** It cannot go on: a `FatalError`, or a bug. */
   readonly fail: (error: unknown) => void
+  readonly versions: VersionWatch
 }
 
 export function assembleMember(context: MemberContext): MemberParts {
@@ -220,7 +224,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   const publishing = { ask, state, learn }
   const publishTo = (replica: ReplicaId): Promise<void> => exchangeKnowledge(replica, publishing)
   const publications = new Publications()
-  const purger = new Purger({ committer, store, timers, log })
+  const purger = new Purger({ committer, store, timers, log, changeMembership })
   const tombstones = new TombstoneWatch({
     state,
     store,
@@ -230,6 +234,14 @@ export function assembleMember(context: MemberContext): MemberParts {
     nameOf: (replica) => detector.member(replica)?.name ?? replica,
     purgeIntervalMs: settings.purgeIntervalMs,
     ratioMax: settings.tombstoneRatioMax,
+  })
+  const visibility = new VisibilityWatch({
+    self: identity.replica,
+    ask,
+    timers,
+    peerTimeoutMs: settings.peerTimeoutMs,
+    watch: context.versions,
+    live: () => detector.livePeers().map(({ replica }) => replica),
   })
 
   return {
@@ -243,6 +255,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     publications,
     purger,
     tombstones,
+    visibility,
     learn,
     learnFrontier,
     rollback,
@@ -262,8 +275,8 @@ export function assembleMember(context: MemberContext): MemberParts {
       background,
       pace,
       clock,
-      hash: options.hash,
       timers,
+      hash: options.hash,
       measures,
       isPaused,
       changeMembership,
@@ -276,6 +289,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       answerBytesMax: settings.frameBytes,
       report: context.report,
       suspects: context.suspects,
+      versions: context.versions,
     }),
   }
 }

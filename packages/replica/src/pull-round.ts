@@ -37,8 +37,11 @@ export interface PullContext {
 
 export interface PullResult {
   readonly entries: number
-  /** Vectors and rosters were equal at one moment of both, and the roots were not: rows were lost (R19). */
-  readonly rootsDiffer: boolean
+  /**
+   * Whether the roots differ though vectors, frontiers and rosters were equal at one moment of both: then rows were lost
+   * (R19). `undefined` when there was no such moment.
+   */
+  readonly rootsDiffer: boolean | undefined
 }
 
 /** Of vectors in one question: half a frame. Partitions beyond wait for the next question. */
@@ -57,13 +60,14 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   await context.learnFrontier(answer.frontier, peer)
   if (answer.partitions.length === 0) {
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
-    const areComparable = isSameMoment && compareHlc(answer.frontier, state().frontier) === 0 && !state().tree.isStale
-    return { entries: 0, rootsDiffer: areComparable && answer.root !== state().tree.root() }
+    const isSameFrontier = compareHlc(answer.frontier, state().frontier) === 0
+    const areComparable = isSameMoment && answer.sameRoster && isSameFrontier && !state().tree.isStale
+    return { entries: 0, rootsDiffer: areComparable ? answer.root !== state().tree.root() : undefined }
   }
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
   const { entries } = await pullPartitions(peer, differing, 'pull', context)
-  return { entries, rootsDiffer: false }
+  return { entries, rootsDiffer: undefined }
 }
 
 /** The 16 bytes, which show both sides whether they have seen the same. */

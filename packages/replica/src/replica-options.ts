@@ -11,6 +11,7 @@ import type {
   Timers,
   Transport,
 } from '@grapevine/core'
+import type { SnapshotSource } from './adopt-snapshot.ts'
 import type { ScrubProgress } from './scrubber.ts'
 import type { ReplicaSettings } from './settings.ts'
 
@@ -34,10 +35,14 @@ export interface ReplicaOptions {
   readonly seeds: readonly string[]
   /** Founds a cluster, if the directory is empty (frontier.md R12). */
   readonly found: boolean
+  /** What a cluster that is founded begins with; else with nothing (frontier.md R18). */
+  readonly restore?: SnapshotSource
   /** Replaces the member of this name, whose data is lost. */
   readonly rebuild: boolean
   /** Who this node was before, when its directory proves it: whoever lets it in evicts these (frontier.md R13, R16). */
   readonly former?: readonly ReplicaId[]
+  /** The id by which to join: one that outlives a crash, so that whoever has let it in already does so again. */
+  readonly joinAs?: ReplicaId
   /** The replica cannot go on: a `FatalError` with what to do, or a bug. */
   readonly onFatal: (error: unknown) => void
 }

@@ -159,6 +159,10 @@ export class ReplicaState {
     return this.#vectors[partition] ?? new VersionVector()
   }
 
+  vectors(): readonly VersionVector[] {
+    return this.#vectors
+  }
+
   /** The next dot of this writer. Issued where writes are committed, and never given back. */
   nextDot(partition: Partition): Dot {
     const seq = (this.#lastSeq[partition] ?? 0) + 1

@@ -19,10 +19,16 @@ import type {
   StoreView,
   Version,
   WriteConcern,
+  WriteName,
 } from '@grapevine/core'
 import type { Departure } from './leave.ts'
+import type { UndecidedKey } from './leaf-mender.ts'
+import type { ImportFate } from './import-entries.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
+import type { SnapshotMoment } from './snapshot-moment.ts'
+import type { Watch, WatchRequest } from './watch/watch.ts'
+import type { Visibility, VisibilityQuestion } from './visibility.ts'
 
 export interface WriteRequest {
   readonly address: Address
@@ -34,14 +40,17 @@ export interface WriteRequest {
   readonly precondition?: Precondition
   /** What its session has seen: its version is later. */
   readonly after?: Hlc
+  /** What the client calls this write: when it was taken in here before, its first receipt is the answer. */
+  readonly name?: WriteName
   readonly w: WriteConcern
   readonly timeoutMs: number
 }
 
-/** Durable on `acks` of `members`, this one included. */
+/** Durable on `acks` of `members`, this one included: it or what came after it. */
 export interface AppliedWrite {
   readonly kind: 'applied'
   readonly version: Version
+  readonly expiresAtMs: number
   readonly acks: number
   readonly members: number
   /** What its session has seen by it: the write, or what came after it. Nothing where that is gone again. */
@@ -56,6 +65,10 @@ export type WriteResult =
       /** Against what the condition was held: what this node has, or the newest of what a majority has. */
       readonly scope: 'node' | 'quorum'
     }
+
+export interface VisibilityRequest extends Omit<VisibilityQuestion, 'keyHash'> {
+  readonly address: Address
+}
 
 export type Pausable = 'rumors' | 'anti-entropy'
 
@@ -171,6 +184,8 @@ export interface ReplicaStatus {
   readonly disk: DiskStatus
   /** Leaves of which this replica knows that it has lost something. */
   readonly suspectLeaves: number
+  /** Keys that one sound replica holds and another does not, for the operator to choose about (frontier.md R20). */
+  readonly undecided: readonly UndecidedKey[]
   readonly rebuilds: number
   readonly paused: readonly Pausable[]
   /** Partitions that differed at the last exchange with each peer, by name. */
@@ -186,6 +201,8 @@ export interface ReplicaStatus {
   readonly frontierLagsMs: Readonly<Record<string, number>>
   /** Many tombstones that do not go. */
   readonly tombstonesPileUp: boolean
+  /** Who watches. */
+  readonly watchers: number
 }
 
 /** One running replica: what the server, and later the simulator's workload, may do with it. */
@@ -210,6 +227,20 @@ export interface Replica {
    * @param partition of the key in question; `undefined` for all keys.
    */
   untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding>
+  /** One moment of everything, for a snapshot. The caller closes its view. */
+  moment(): Promise<SnapshotMoment>
+  /**
+   * Takes entries of a snapshot in: what the cluster has seen deleted stays deleted (frontier.md R17).
+   * @returns one fate for each of them.
+   * @throws {WriteError} while this node takes no writes.
+   * @throws {StoreError} when it is not known what became of them.
+   */
+  importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]>
+
+  /** Follows the changes of a bucket from this turn on; `undefined` when too many do so already. */
+  watch(request: WatchRequest): Watch | undefined
+  /** Waits until a version, or a newer one of its key, is held by as many members as asked for, or the time is over. */
+  visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'>
 
   members(): readonly MemberView[]
   /** Live members other than this one, best first, by the failure detector. */

@@ -1,10 +1,13 @@
 import {
+  bytesOf,
+  leafOf,
   presentAt,
   RefusalError,
   standingOf,
   type Address,
   type Answer,
   type BucketPolicy,
+  type Entry,
   type Held,
   type Identity,
   type MemberState,
@@ -23,7 +26,9 @@ import {
   judge,
   type QuestionHeader,
 } from '@grapevine/core'
+import { adoptSnapshot, isUnfinished, type AdoptionContext, unfinishedError } from './adopt-snapshot.ts'
 import { refusedWhilePaused } from './answer.ts'
+import type { AskMember } from './ask-member.ts'
 import { reconcile } from './anti-entropy-round.ts'
 import { BucketPolicies } from './bucket-policies.ts'
 import { clockAdvice } from './clock-watch.ts'
@@ -35,6 +40,7 @@ import { ExchangeLog } from './exchange-log.ts'
 import { evictedError, FatalError, leftError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
 import { Healer } from './heal.ts'
+import { LeafMender } from './leaf-mender.ts'
 import { Intake } from './intake.ts'
 import {
   askForSponsor,
@@ -60,6 +66,7 @@ import type {
   Pausable,
   Replica,
   ReplicaStatus,
+  VisibilityRequest,
   WriteRequest,
   WriteResult,
 } from './replica.ts'
@@ -73,9 +80,12 @@ import {
   type ReportContext,
   type ReportQuestion,
 } from './reports.ts'
+import { importEntries, type ImportFate } from './import-entries.ts'
+import { RecentCommits } from './recent-commits.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
 import { Sessions } from './sessions.ts'
+import { takeMoment, type SnapshotMoment } from './snapshot-moment.ts'
 import { sponsor } from './sponsor.ts'
 import {
   explainTombstone,
@@ -87,8 +97,13 @@ import {
 import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
-import { coordinateWrite } from './write.ts'
 import { isQuorumCondition, writeOnCondition } from './write-on-condition.ts'
+import { ChangeFeed } from './watch/change-feed.ts'
+import { ExpiryTeller } from './watch/expiry-teller.ts'
+import { openWatch, WATCHERS_MAX, type Watch, type WatchRequest } from './watch/watch.ts'
+import { coordinateWrite, type WriteRefusal } from './write.ts'
+import { VersionWatch } from './version-watch.ts'
+import type { Visibility } from './visibility.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
 const FLUSH_MS = 1_000
@@ -100,13 +115,16 @@ export class RunningReplica implements Replica {
   readonly #committer: Committer
   readonly #intake: Intake
   readonly #suspects: SuspectLeaves
+  readonly #versions: VersionWatch
   readonly #healer: Healer
+  readonly #mender: LeafMender
   readonly #scrubber: Scrubber
   readonly #rounds: Rounds
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
   readonly #policies: BucketPolicies
   readonly #sessions: Sessions
+  readonly #feed: ChangeFeed
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
@@ -137,6 +155,20 @@ export class RunningReplica implements Replica {
       log,
       driftMs: settings.driftMs,
     })
+    const commits = new RecentCommits(clock.wallMs())
+    this.#versions = new VersionWatch({
+      store: options.store,
+      timers,
+      commits,
+      frontier: () => this.#committer.state.frontier,
+      landed: () => this.#committer.landed(),
+    })
+    this.#committer.onDurable = (changes, wallMs) => {
+      // In whole milliseconds, and rather late than early.
+      const atMs = Math.ceil(wallMs)
+      commits.note(changes.values(), atMs)
+      this.#versions.committed(changes.values(), atMs)
+    }
     this.#rounds = new Rounds(options)
     this.#changeMembership = membershipChanger(this.#committer)
     this.#exchanges = new ExchangeLog(options)
@@ -146,19 +178,34 @@ export class RunningReplica implements Replica {
     })
     this.#suspects = new SuspectLeaves(options)
     const state = (): Committer['state'] => this.#committer.state
-    this.#healer = new Healer({
+    const asking = {
       ...options,
       state,
-      intake: this.#intake,
-      ask: (...question) => this.#memberOrRefuse().ask(...question),
+      committer: this.#committer,
+      changeMembership: this.#changeMembership,
+      suspects: this.#suspects,
+      ask: ((...question) => this.#memberOrRefuse().ask(...question)) as AskMember,
       livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
+    }
+    this.#mender = new LeafMender({
+      ...asking,
+      driftMs: settings.driftMs,
+      publishTo: (replica) => this.#memberOrRefuse().publishTo(replica),
+      learnFrontier: (frontier, from) => this.#memberOrRefuse().learnFrontier(frontier, from),
+      sweep: () => this.#memberOrRefuse().purger.sweep(),
+      nameOf: (replica) => this.#member?.detector.member(replica)?.name ?? replica,
+      isReadOnly: () => this.#committer.isReadOnly,
+      isAlone: () => this.#isAlone(),
+    })
+    this.#healer = new Healer({
+      ...asking,
+      intake: this.#intake,
+      mend: (...what) => this.#mender.mend(...what),
     })
     this.#scrubber = new Scrubber({
-      ...options,
-      state,
-      changeMembership: this.#changeMembership,
+      ...asking,
       healer: this.#healer,
-      suspects: this.#suspects,
+      mender: this.#mender,
       progress: options.scrubProgress,
       bytesPerSecond: settings.scrubBytesPerSecond,
       isStopping: () => this.#stopping,
@@ -170,8 +217,20 @@ export class RunningReplica implements Replica {
       livePeers: () => this.livePeers(),
       raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
     })
-    this.#committer.onAdvance = () => this.#sessions.look()
+    this.#feed = new ChangeFeed({ ...options, state, itemsMax: settings.feedItems })
+    this.#feed.start()
+    new ExpiryTeller({ ...options, feed: this.#feed }).start()
+    this.#committer.onCommitted = (plan) => {
+      this.#feed.committed(plan)
+      this.#sessions.look()
+    }
+    this.#committer.onReopened = () => {
+      this.#feed.reset()
+      this.#sessions.look()
+    }
     this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
+    this.#intake.onRefused = ({ keyHash }, from) => this.#mender.examine(leafOf(keyHash), from)
+    this.#committer.onDoubt = (leaf) => this.#suspects.onDoubtfulLeaf(leaf)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -207,6 +266,7 @@ export class RunningReplica implements Replica {
       ),
       writeQueue: this.#committer.queueLength,
       suspectLeaves: this.#suspects.leaves.length,
+      undecided: this.#mender.undecided,
       disk: {
         isReadOnly: this.#disk.isReadOnly,
         freeBytes: this.#disk.freeBytes,
@@ -219,6 +279,7 @@ export class RunningReplica implements Replica {
       oldestTombstoneMs: member?.tombstones.oldestMs,
       frontierLagsMs: this.#frontierLagsMs(),
       tombstonesPileUp: member?.tombstones.isPilingUp ?? false,
+      watchers: this.#feed.watchers,
     }
   }
 
@@ -237,6 +298,19 @@ export class RunningReplica implements Replica {
 
   view(): StoreView {
     return this.#options.store.view()
+  }
+
+  watch(request: WatchRequest): Watch | undefined {
+    if (this.#feed.watchers >= WATCHERS_MAX) return undefined
+    const committer = this.#committer
+    return openWatch(request, {
+      ...this.#options,
+      feed: this.#feed,
+      state: () => committer.state,
+      isCommitting: () => committer.isCommitting,
+      onUnreadable: (address) => this.#healer.suspect(address),
+      isStopping: () => this.#stopping,
+    })
   }
 
   write(request: WriteRequest): Promise<WriteResult> {
@@ -270,8 +344,27 @@ export class RunningReplica implements Replica {
     return this.#sessions.untilSeen(token, partition, timeoutMs)
   }
 
+  async visibility({ address, ...question }: VisibilityRequest): Promise<Visibility | 'too-many'> {
+    const keyHash = this.#options.hash.sha256(bytesOf(address))
+    return this.#memberOrRefuse().visibility.until({ keyHash, ...question })
+  }
+
   heal(address: Address): Promise<Held> {
     return this.#healer.heal(address)
+  }
+
+  moment(): Promise<SnapshotMoment> {
+    return takeMoment(this.#committer, this.#options.store, this.#options.timers)
+  }
+
+  importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]> {
+    return importEntries(entries, {
+      committer: this.#committer,
+      refusal: this.#writeRefusal,
+      wallMs: () => this.#options.clock.wallMs(),
+      driftMs: this.#options.settings.driftMs,
+      onUnreadable: ({ address }) => this.#healer.suspect(address),
+    })
   }
 
   evict(replica: ReplicaId): Promise<boolean> {
@@ -351,6 +444,7 @@ export class RunningReplica implements Replica {
         questionBytesMax: this.#options.settings.frameBytes,
         repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
         sweep: () => member.purger.sweep(),
+        onOddLeaf: (leaf, other) => this.#mender.examine(leaf, other),
       }),
     )
   }
@@ -457,6 +551,7 @@ export class RunningReplica implements Replica {
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
     if (known?.stage === 'left') throw await this.#leftBefore(known)
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
+    if (isUnfinished(store.state)) throw unfinishedError()
     // The first look at the root would otherwise hash all leaves in one turn.
     await freshTree(this.#committer.state, timers)
     const joining = this.#joining()
@@ -504,6 +599,7 @@ export class RunningReplica implements Replica {
       report: () => this.#report(),
       suspects: this.#suspects,
       fail: this.#fail,
+      versions: this.#versions,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
@@ -516,6 +612,7 @@ export class RunningReplica implements Replica {
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
       scrub: () => this.#scrubber.round(),
+      mender: this.#mender,
     })
     return this.#member
   }
@@ -523,6 +620,7 @@ export class RunningReplica implements Replica {
   async #becomeMember(identity: Identity, member: MemberParts, joining: JoinContext): Promise<void> {
     const { log } = this.#options
     await bootstrap(identity.sponsor, this.#conversing(member), joining)
+    this.#feed.start()
     log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#committer.state.totals })
     const knowledge = (): Knowledge => knowledgeOf(this.#committer.state)
     const others: Introduction['others'] = () =>
@@ -563,7 +661,7 @@ export class RunningReplica implements Replica {
    * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
    * follow what is held, whatever the clock says.
    */
-  readonly #writeRefusal = (): 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined => {
+  readonly #writeRefusal = (): WriteRefusal | undefined => {
     if (this.#stopping || this.#isOut || this.#isLeaving) return 'draining'
     if (this.#member?.twins.twin !== undefined) return 'cloned'
     if (this.#incompleteness() !== undefined) return 'not_ready'
@@ -585,7 +683,7 @@ export class RunningReplica implements Replica {
     if (this.#stopping) return 'stopping'
     if (identity === undefined && this.#sponsorAheadMs !== undefined)
       return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
-    if (identity === undefined && this.#options.found) return 'founding'
+    if (identity === undefined && this.#options.found) return this.#founding
     if (identity === undefined)
       return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
     if (identity.stage === 'left') return 'it has left the cluster'
@@ -594,6 +692,10 @@ export class RunningReplica implements Replica {
     if (identity.stage === 'joining') return 'joining'
     if (this.#committer.isReopening) return 'opening the store again after a failed write'
     return this.#searched ? undefined : 'looking for the other members'
+  }
+
+  get #founding(): string {
+    return this.#options.restore === undefined ? 'founding' : 'founding, from a snapshot'
   }
 
   #isAlone(): boolean {
@@ -680,7 +782,7 @@ export class RunningReplica implements Replica {
   }
 
   #joining(): JoinContext {
-    const { settings } = this.#options
+    const { restore, settings } = this.#options
     return {
       ...this.#options,
       changeMembership: this.#changeMembership,
@@ -692,6 +794,16 @@ export class RunningReplica implements Replica {
       notSponsored: (why) => {
         this.#notSponsored = why
       },
+      isStopping: () => this.#stopping,
+      ...(restore !== undefined && { adopt: () => adoptSnapshot(restore, this.#adopting()) }),
+    }
+  }
+
+  #adopting(): AdoptionContext {
+    return {
+      ...this.#options,
+      committer: this.#committer,
+      driftMs: this.#options.settings.driftMs,
       isStopping: () => this.#stopping,
     }
   }

@@ -50,7 +50,7 @@ export class Scrubber {
     const counts = noScrubCounts()
     await scrubPartition(partition, bytesPerSecond, counts, this.#context)
     if (isStopping()) return
-    if (counts.corrupt + counts.hidden + counts.suspectLeaves > 0)
+    if (counts.corrupt + counts.hidden + counts.mendedLeaves + counts.suspectLeaves > 0)
       log.warn('scrub-found-damage', { partition, ...counts })
     this.#next = (partition + 1) % SCRUB_PARTITIONS
     if (this.#next === 0) measures.add('scrub_passes')

@@ -27,6 +27,8 @@ export interface ReplicaSettings {
   readonly frameBytes: number
   /** How long a node with data looks for the others before it serves alone. */
   readonly joinTimeoutMs: number
+  /** Changes that are kept for those who watch and are slow. Whoever falls behind further reads on from the store. */
+  readonly feedItems: number
   readonly probe: { readonly intervalMs: number; readonly timeoutMs: number; readonly indirectProbes: number }
   /** `eager`: every live replica at once, see `rumorTargets`. Else a classic variant, in rounds. */
   readonly rumor: 'eager' | (DemersOptions & { readonly intervalMs: number; readonly fanout: number })
@@ -45,6 +47,8 @@ export const DEFAULT_SETTINGS: ReplicaSettings = {
   scrubBytesPerSecond: 4 * 1024 * 1024,
   frameBytes: PEER_FRAME_BYTES_MAX,
   joinTimeoutMs: 5_000,
+  // 16 seconds of a thousand writes a second, 4 MiB.
+  feedItems: 16_384,
   probe: { intervalMs: 1_000, timeoutMs: 500, indirectProbes: 3 },
   rumor: 'eager',
 }

@@ -11,6 +11,7 @@ import {
 } from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
+import type { LeafMender } from './leaf-mender.ts'
 import { frontierRound } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { hello, knownPeerOf } from './join.ts'
@@ -20,6 +21,7 @@ import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { firstPurgeable } from './purge-round.ts'
+import { forgetReceipts } from './receipt-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
 
@@ -50,11 +52,14 @@ export interface UpkeepContext {
   readonly exchange: (peer: ReplicaId) => Promise<unknown>
   /** One partition of the scrub. */
   readonly scrub: () => Promise<void>
+  readonly mender: Pick<LeafMender, 'round'>
 }
 
 /** What a replica does by itself, again and again: pulls, exchanges, and keeping in touch. */
 export class Upkeep {
   readonly #context: UpkeepContext
+  /** Members whose root differed for no reason when it was compared last. */
+  readonly #faulty = new Set<ReplicaId>()
   readonly #turn = new FrontierTurn()
 
   constructor(context: UpkeepContext) {
@@ -97,7 +102,10 @@ export class Upkeep {
     rounds.every(
       'purge',
       () => options.settings.purgeIntervalMs,
-      () => this.#purge(),
+      async () => {
+        await this.#forgetReceipts()
+        await this.#purge()
+      },
     )
     rounds.every(
       'clocks',
@@ -183,7 +191,11 @@ export class Upkeep {
     const { entries, rootsDiffer } = await pullRound(peer, pulling)
     member.pace.answered(peer)
     measures.add('pull_entries', entries)
-    if (!rootsDiffer) return
+    const isKnown = this.#faulty.has(peer)
+    if (rootsDiffer === false) this.#faulty.delete(peer)
+    // What the first exchange did not mend the next ones may, in their time.
+    if (rootsDiffer !== true || isKnown) return
+    this.#faulty.add(peer)
     measures.add('integrity_faults')
     log.error('integrity-fault', { peer, explanation: 'equal vectors, unequal roots: rows were lost on one side' })
     await exchange(peer)
@@ -193,10 +205,18 @@ export class Upkeep {
     const { member, committer, isPaused, exchange } = this.#context
     const peer = this.randomPeer()
     // What it would bring has no room here; the others ask by themselves for what they lack.
-    if (isPaused('anti-entropy') || peer === undefined || committer.isReadOnly) return
+    if (isPaused('anti-entropy') || committer.isReadOnly) return
+    await this.#context.mender.round()
+    if (peer === undefined) return
     // Rosters spread with the pulls; where these are off they must not stay behind.
     await member.publishTo(peer)
     await exchange(peer)
+  }
+
+  async #forgetReceipts(): Promise<void> {
+    const { options, committer } = this.#context
+    // A deletion needs room too, and what is in the way now is looked at again.
+    if (!committer.isReadOnly) await forgetReceipts({ ...options, committer })
   }
 
   /** One silent member must not keep the others from being asked. */
@@ -248,11 +268,17 @@ export class Upkeep {
   }
 
   async #purge(): Promise<void> {
-    const { member, options } = this.#context
-    const { pullIntervalMs } = options.settings
+    const { member } = this.#context
     // Of two that go by one id neither knows what the other has said in its name (frontier.md R16).
     if (member.twins.twin !== undefined) return
     await member.purger.sweep()
+    await this.#raiseFrontierWhereDue()
+    await member.purger.reclaim()
+  }
+
+  async #raiseFrontierWhereDue(): Promise<void> {
+    const { member, options } = this.#context
+    const { pullIntervalMs } = options.settings
     for (let looks = 0; looks < LOOKS_PER_ROUND; looks++) {
       const oldest = await member.tombstones.lookAtOldest()
       if (!this.mayLookAtFrontier || !this.#isWorthALook(oldest) || !this.#isMyTurn()) return

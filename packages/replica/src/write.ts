@@ -1,4 +1,16 @@
-import { acksNeeded, StoreError, Tally, WriteError, type Clock, type Hash, type Timers, bytesOf } from '@grapevine/core'
+import {
+  acksNeeded,
+  bytesOf,
+  StoreError,
+  Tally,
+  WriteError,
+  type Clock,
+  type Entry,
+  type Hash,
+  type Sighting,
+  type Timers,
+  type Version,
+} from '@grapevine/core'
 import type { Committer } from './committer.ts'
 import type { WriteRequest, WriteResult } from './replica.ts'
 import type { Owners } from './owners.ts'
@@ -14,8 +26,11 @@ export interface WriteContext {
   readonly timers: Timers
   readonly driftMs: number
   /** Why writes are not taken now, or undefined. */
-  readonly refusal: () => 'not_ready' | 'cloned' | 'draining' | 'disk_full' | undefined
+  readonly refusal: () => WriteRefusal | undefined
 }
+
+/** Why this node takes no writes now, whatever they are. */
+export type WriteRefusal = 'not_ready' | 'draining' | 'cloned' | 'disk_full'
 
 /**
  * One client's write, from its queueing to the acknowledgements it asked for.
@@ -27,7 +42,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const { committer, rumors, owners, hash } = context
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
-    return fail(refusal ?? 'not_ready', REFUSED[refusal ?? 'not_ready'])
+    return Promise.reject(refusedWrite(refusal ?? 'not_ready'))
   // Its version would be later still, and no other member would take it in before its time (frontier.md R3).
   if ((request.after?.wallMs ?? 0) > context.clock.wallMs() + context.driftMs)
     return fail('behind', 'the session has seen something from further ahead than clocks may differ')
@@ -51,6 +66,31 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       deadline.cancel()
       resolve(result)
     }
+    /** Asks for the acknowledgements of a write by what its key holds, which is the write or what came after it. */
+    const gather = (receipt: Written, held: Entry, isReplay = false): void => {
+      acks = 1
+      const seen: Sighting = { keyHash, version: held.version, dot: held.dot }
+      const done = (): void => finish({ kind: 'applied', ...written(receipt), acks, members, seen })
+      if (needed === 1) {
+        // Of a repetition others have heard, or will from whoever asks them.
+        if (!isReplay) rumors.ignite(held)
+        return done()
+      }
+      const tally = new Tally(
+        needed,
+        rumors.listeners(held).map(({ replica }) => replica),
+      )
+      const judge = (): void => {
+        acks = tally.acks
+        if (tally.verdict === 'reached') done()
+        else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
+      }
+      rumors.ignite(held, (replica, holds) => {
+        tally.record(replica, holds)
+        judge()
+      })
+      judge()
+    }
     committer.submit({
       kind: 'write',
       address: request.address,
@@ -60,6 +100,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       expiresAtMs: request.expiresAtMs,
       precondition: request.precondition,
       after: request.after,
+      name: request.name,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
         // Not knowing whether it is there is another thing than having no room for it.
@@ -70,33 +111,42 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
         reject(new WriteError(code, outcome, message, 0, { cause }))
       },
       settle: (outcome) => {
-        if (outcome.kind === 'precondition-failed') return finish({ ...outcome, scope: 'node' })
-        const { entry } = outcome
-        const { version } = entry
-        const seen = { keyHash, version, dot: entry.dot }
-        acks = 1
-        if (needed === 1) {
-          rumors.ignite(entry)
-          return finish({ kind: 'applied', version, acks, members, seen })
+        switch (outcome.kind) {
+          case 'precondition-failed':
+            return finish({ ...outcome, scope: 'node' })
+          case 'idempotency-mismatch':
+            deadline.cancel()
+            return reject(new WriteError('idempotency_mismatch', 'not-applied', MISMATCH))
+          case 'applied':
+            return gather(outcome.entry, outcome.entry)
+          case 'replayed': {
+            const { receipt, held } = outcome
+            if (typeof held === 'object') return gather(receipt, held, true)
+            acks = 1
+            if (held === undefined) {
+              // Gone by the frontier, so every member has seen what it was (frontier.md I3).
+              return finish({ kind: 'applied', ...written(receipt), acks: members, members, seen: undefined })
+            }
+            return needed === 1
+              ? finish({ kind: 'applied', ...written(receipt), acks, members, seen: undefined })
+              : giveUp('was taken in before, but what became of it here cannot be read')
+          }
         }
-        const asked = rumors.listeners(entry).map(({ replica }) => replica)
-        const tally = new Tally(needed, asked)
-        rumors.ignite(entry, (replica, holds) => {
-          tally.record(replica, holds)
-          judge()
-        })
-        function judge(): void {
-          acks = tally.acks
-          if (tally.verdict === 'reached') finish({ kind: 'applied', version, acks, members, seen })
-          else if (tally.verdict === 'impossible') giveUp('cannot be confirmed by enough members')
-        }
-        judge()
       },
     })
   })
 }
 
-const REFUSED = {
+type Written = Pick<Entry, 'version' | 'expiresAtMs'>
+
+/** Without what else an entry or a receipt holds. */
+function written({ version, expiresAtMs }: Written): { version: Version; expiresAtMs: number } {
+  return { version, expiresAtMs }
+}
+
+const MISMATCH = 'the idempotency key of this write was used for another one; a new write needs a new key'
+
+const REFUSED: Readonly<Record<WriteRefusal, string>> = {
   not_ready: 'this node is not ready',
   draining: 'this node is stopping',
   cloned: 'another process goes by the id of this node, so neither takes writes: /readyz?verbose says what to do',
@@ -105,9 +155,10 @@ const REFUSED = {
     'there is room; until then another node may take the write',
 }
 
-function fail(
-  code: 'not_ready' | 'cloned' | 'draining' | 'overloaded' | 'quorum_not_met' | 'disk_full' | 'behind',
-  message: string,
-): Promise<never> {
+export function refusedWrite(refusal: WriteRefusal): WriteError {
+  return new WriteError(refusal, 'not-applied', REFUSED[refusal])
+}
+
+function fail(code: 'overloaded' | 'quorum_not_met' | 'behind', message: string): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))
 }

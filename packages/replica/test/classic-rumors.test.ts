@@ -291,6 +291,7 @@ function entryOf(key: string, counter: number): Entry {
     expiresAtMs: 0,
     contentType: '',
     value: undefined,
+    name: undefined,
     hash: `${key}@${counter}`,
     envelope: new Uint8Array(100),
   }

@@ -227,6 +227,30 @@ describe('founding and joining', () => {
     expect(cluster.node('n3').status()).toMatchObject({ ready: false, reason: 'evicted' })
   })
 
+  it('is let in once more when it crashed with the answer of its sponsor on the way', async () => {
+    const cluster = await SmallCluster.of(2)
+    const joinAs = 'd'.repeat(16)
+    for (const options of [{ joinAs }, {}]) {
+      cluster.onAnswered = (from, _to, name) => {
+        if (from === 'n3' && name === 'join') cluster.crash('n3')
+      }
+      await cluster.start('n3', options)
+      await cluster.until(() => !cluster.isRunning('n3'), 20_000)
+      cluster.onAnswered = () => {}
+      await cluster.wipe('n3')
+      await cluster.start('n3', options)
+      if (options.joinAs === undefined) break
+      await cluster.until(() => cluster.node('n3').status().ready, 20_000)
+      expect(cluster.idOf('n3')).toBe(joinAs)
+      cluster.crash('n3')
+      await cluster.finish(cluster.node('n1').evict(joinAs))
+      await cluster.wipe('n3')
+    }
+    // By another id it is a stranger who bears the name of the one that was let in.
+    await cluster.until(() => cluster.fatal('n3').length > 0, 20_000)
+    expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'name_taken' })
+  })
+
   it('goes on joining after a crash in the middle of it', async () => {
     const cluster = await SmallCluster.of(2)
     for (let key = 0; key < 50; key++) await cluster.put('n1', `k${key}`, 'v')

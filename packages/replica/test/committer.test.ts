@@ -3,6 +3,7 @@ import {
   bytesOf,
   compareHlc,
   compareVersions,
+  etagOf,
   leafOf,
   NO_MEASURES,
   HLC_ZERO,
@@ -13,6 +14,7 @@ import {
   type Log,
   type Precondition,
   type Store,
+  type WriteName,
 } from '@grapevine/core'
 import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
 import { LevelStore } from '@grapevine/storage'
@@ -22,6 +24,7 @@ import { describe, expect, it } from 'vitest'
 import type { LocalOutcome } from '../src/arrival.ts'
 import { Committer } from '../src/committer.ts'
 import { DiskWatch } from '../src/disk-watch.ts'
+import { forgetReceipts } from '../src/receipt-round.ts'
 import { membershipChanger } from '../src/membership-change.ts'
 import { seededRandom, sha256, valueOf } from './small-cluster.ts'
 import { VirtualTime } from './virtual-time.ts'
@@ -38,7 +41,11 @@ interface Bench {
   /** Why the replica was told to end. */
   readonly fatal: unknown[]
   /** What a batch waits for before it is written. */
-  readonly disk: { ready: Promise<void> }
+  readonly disk: {
+    ready: Promise<void>
+    /** What it waits for when it is written, before anybody hears of that. */
+    told: Promise<void>
+  }
 }
 
 async function bench(): Promise<Bench> {
@@ -46,7 +53,7 @@ async function bench(): Promise<Bench> {
   const time = new VirtualTime()
   const faults = { batches: 0, openings: 0, commits: 0, kind: 'No space left on device' }
   const fatal: unknown[] = []
-  const disk = { ready: Promise.resolve() }
+  const disk = { ready: Promise.resolve(), told: Promise.resolve() }
   const store = await LevelStore.open({
     hash: sha256,
     openDatabase: async () => {
@@ -69,6 +76,7 @@ async function bench(): Promise<Bench> {
         await disk.ready
         if (faults.batches-- > 0) throw new Error(`IO error: ${faults.kind}`)
         await write(options ?? {})
+        await disk.told
       }
       return rows
     },
@@ -105,6 +113,7 @@ function put(
   key: string,
   value: string | undefined,
   precondition?: Precondition,
+  name?: WriteName,
 ): Promise<LocalOutcome> {
   const address = addressOf('things', key)
   return new Promise((settle, fail) => {
@@ -116,6 +125,7 @@ function put(
       contentType: 'text/plain',
       expiresAtMs: 0,
       precondition,
+      name,
       settle,
       fail,
     })
@@ -429,3 +439,238 @@ it('takes nothing from the evicted that came before the mark and waited behind i
   expect(b.committer.state.covers(partitionOf(keyHash), dot)).toBe(false)
   expect(b.committer.state.frontier).toEqual(HLC_ZERO)
 })
+
+it('holds an import to what the batch under way lets others be promised (R17)', async () => {
+  const b = await bench()
+  const busy = busyDisk(b)
+  const address = addressOf('things', 'import')
+  const keyHash = sha256.sha256(bytesOf(address))
+  const imported = (wallMs: number, seq: number): Entry =>
+    sealEntry(
+      {
+        address,
+        keyHash,
+        version: { hlc: { wallMs, counter: 0 }, replica: 'e'.repeat(16) },
+        dot: { writer: 'f'.repeat(16), seq },
+        expiresAtMs: 0,
+        contentType: '',
+        value: Buffer.of(1),
+      },
+      sha256,
+    )
+  // Between the promise that is published now and the version of a write that is on its way to the disk.
+  const between = imported(b.time.wallMs(), 1)
+  await b.time.advance(5)
+  const write = put(b, 'written', 'v')
+  await b.time.advance(5)
+  const fates = new Promise<readonly string[]>((settle, fail) => {
+    b.committer.submit({ kind: 'import', entries: [between, imported(b.time.wallMs() + 1, 2)], settle, fail })
+  })
+  await b.time.advance(5)
+  busy.free()
+  await b.time.advance(5)
+  await write
+  expect(await fates).toEqual(['quarantined', 'news'])
+})
+
+it('shows a moment of disk and memory together, also when a batch is on disk of which the memory does not know', async () => {
+  const b = await bench()
+  const { promise: told, resolve: tell } = Promise.withResolvers<void>()
+  b.disk.told = told
+  const write = applied(put(b, 'a', 'v'))
+  await b.time.advance(1)
+  expect(valueOf(b.store.read(addressOf('things', 'a')))).toBe('v')
+  const later = applied(put(b, 'b', 'v'))
+  const seen: unknown[] = []
+  b.committer.submit({
+    kind: 'look',
+    look: (state) => {
+      const held = ['a', 'b', 'c'].map((key) => b.store.read(addressOf('things', key)))
+      const covered = held.map(
+        (entry) => typeof entry === 'object' && state.covers(partitionOf(entry.keyHash), entry.dot),
+      )
+      seen.push(covered, state.totals.values)
+    },
+    fail: ({ cause }) => seen.push(cause),
+  })
+  const latest = applied(put(b, 'c', 'v'))
+  await b.time.advance(1)
+  expect(seen).toEqual([])
+  tell()
+  await Promise.all([write, later, latest])
+  expect(seen).toEqual([[true, true, false], 2])
+})
+
+describe('a write with a name', () => {
+  const NAME: WriteName = { id: 'i'.repeat(16), fingerprint: 'f'.repeat(8) }
+  const OTHER: WriteName = { ...NAME, fingerprint: 'g'.repeat(8) }
+  const once = (b: Bench, value = 'v', name = NAME, precondition?: Precondition): Promise<LocalOutcome> =>
+    put(b, 'k', value, precondition, name)
+
+  /** The same write, as another node took it. */
+  function elsewhere(wallMs: number): Entry {
+    const address = addressOf('things', 'k')
+    return sealEntry(
+      {
+        address,
+        keyHash: sha256.sha256(bytesOf(address)),
+        version: { hlc: { wallMs, counter: 0 }, replica: 'e'.repeat(16) },
+        dot: { writer: 'f'.repeat(16), seq: 1 },
+        expiresAtMs: 0,
+        contentType: 'text/plain',
+        value: Buffer.from('v'),
+        name: NAME,
+      },
+      sha256,
+    )
+  }
+
+  const takeIn = (b: Bench, entry: Entry): Promise<readonly Admission[]> =>
+    new Promise((settle, fail) => {
+      const arrived = { entries: [entry], claims: [], clock: HLC_ZERO, frontier: HLC_ZERO, from: 'e'.repeat(16) }
+      b.committer.submit({ kind: 'entries', source: 'rumor', ...arrived, settle, fail })
+    })
+
+  it('is applied once of all that come in one turn', async () => {
+    const b = await bench()
+    const [first, ...again] = await Promise.all([once(b), once(b), once(b), once(b, 'v', OTHER)])
+    if (first?.kind !== 'applied') throw new Error('the first was not applied')
+    const { version } = first.entry
+    for (const outcome of again.slice(0, 2))
+      expect(outcome).toMatchObject({ kind: 'replayed', receipt: { version }, held: { version } })
+    expect(again[2]).toEqual({ kind: 'idempotency-mismatch' })
+    expect(b.committer.state.totals.values).toBe(1)
+    expect(b.faults.commits).toBe(1)
+  })
+
+  it('is known while it is on its way to the disk, and its repetition waits for it', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    const outcomes: string[] = []
+    const first = once(b).then(({ kind }) => outcomes.push(kind))
+    await disk.planned()
+    const second = once(b).then(({ kind }) => outcomes.push(kind))
+    await disk.planned()
+    expect(outcomes).toEqual([])
+    disk.free()
+    await Promise.all([first, second])
+    expect(outcomes).toEqual(['applied', 'replayed'])
+  })
+
+  it('is written anew when its first batch failed, also if it was repeated meanwhile', async () => {
+    const b = await bench()
+    const disk = busyDisk(b)
+    b.faults.batches = 1
+    const first = once(b)
+    await disk.planned()
+    const second = once(b)
+    await disk.planned()
+    disk.free()
+    await expect(first).rejects.toMatchObject({ outcome: 'unknown' })
+    const entry = await applied(second)
+    expect(await once(b)).toMatchObject({ kind: 'replayed', receipt: { version: entry.version } })
+  })
+
+  it('is known after another start, after overwrites and after a delete', async () => {
+    const b = await bench()
+    const { version } = await applied(once(b))
+    await put(b, 'k', 'other')
+    const last = await applied(put(b, 'k', undefined))
+    await b.store.reopen()
+    expect(await once(b)).toMatchObject({ kind: 'replayed', receipt: { version }, held: { version: last.version } })
+    expect(await once(b, 'v', OTHER)).toEqual({ kind: 'idempotency-mismatch' })
+    expect(valueOf(b.store.read(addressOf('things', 'k')))).toBeNull()
+  })
+
+  it('is known before its condition is looked at, and has no receipt when that failed', async () => {
+    const b = await bench()
+    const created = await applied(once(b, 'v', NAME, { kind: 'absent' }))
+    expect(await once(b, 'v', NAME, { kind: 'absent' })).toMatchObject({
+      kind: 'replayed',
+      receipt: { version: created.version },
+    })
+    const late = { ...NAME, id: 'l'.repeat(16) }
+    const condition = { kind: 'one-of', etags: ['of what comes later'] } as const
+    expect(await once(b, 'v', late, condition)).toMatchObject({ kind: 'precondition-failed' })
+    expect(await applied(once(b, 'v', late))).toBeDefined()
+  })
+
+  it('is a new one after a day, and the old receipt no longer goes with its group', async () => {
+    const b = await bench()
+    await applied(once(b))
+    b.time.wallOffsetMs += 86_400_000
+    const second = await applied(once(b))
+    const forget = () => forgetReceipts({ ...b, clock: b.time, timers: b.time })
+    // What was used again belongs to the newer group.
+    expect(await withTime(b, forget())).toBe(0)
+    expect(await once(b)).toMatchObject({ kind: 'replayed', receipt: { version: second.version } })
+    b.time.wallOffsetMs += 86_400_000
+    expect(await withTime(b, forget())).toBe(1)
+    expect(b.store.receipt(NAME.id)).toBeUndefined()
+    for await (const [row] of b.db.iterator()) expect(['i', 'k']).not.toContain(row.toString('latin1', 0, 1))
+  })
+
+  it('that came from elsewhere is answered by its receipt, also if it lost', async () => {
+    const b = await bench()
+    const held = await applied(put(b, 'k', 'newer'))
+    const entry = elsewhere(held.version.hlc.wallMs - 1)
+    expect(await takeIn(b, entry)).toEqual(['superseded'])
+    expect(await once(b)).toMatchObject({
+      kind: 'replayed',
+      receipt: { version: entry.version },
+      held: { version: held.version },
+    })
+  })
+
+  it('keeps the first receipt when another node took it for a new one', async () => {
+    const b = await bench()
+    const own = await applied(once(b))
+    const theirs = elsewhere(own.version.hlc.wallMs + 1)
+    expect(await takeIn(b, theirs)).toEqual(['news'])
+    expect(await once(b)).toMatchObject({
+      kind: 'replayed',
+      receipt: { version: own.version },
+      held: { version: theirs.version },
+    })
+  })
+
+  it('is applied once, whatever the disk does: what is known has a receipt, and what has one is known', async () => {
+    const step = record({
+      key: constantFrom('a', 'b'),
+      id: integer({ min: 0, max: 2 }),
+      fails: integer({ min: 0, max: 3 }),
+    })
+    await assertProperty(
+      asyncProperty(array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const b = await bench()
+        const versions = new Map<string, Set<string>>()
+        const outcomes = steps.map(async ({ key, id, fails }, index) => {
+          // In small groups, so that some meet in one turn, some on the way to the disk and some behind it.
+          for (let turn = 0; turn < index * 2; turn++) await Promise.resolve()
+          if (fails === 0) b.faults.batches = 1
+          const name = { id: `${key}${id}`.padEnd(16), fingerprint: 'f'.repeat(8) }
+          const outcome = await put(b, key, 'v', undefined, name).catch(() => undefined)
+          if (outcome?.kind !== 'applied' && outcome?.kind !== 'replayed') return
+          const { version } = outcome.kind === 'applied' ? outcome.entry : outcome.receipt
+          const seen = versions.get(name.id) ?? new Set()
+          versions.set(name.id, seen.add(etagOf(version)))
+        })
+        await Promise.all(outcomes)
+        b.faults.batches = 0
+        for (const [id, seen] of versions) {
+          expect(seen.size).toBe(1)
+          expect(seen).toContain(etagOf(b.store.receipt(id)!.version))
+        }
+      }),
+      { numRuns: 15 },
+    )
+  }, 60_000)
+})
+
+/** Lets no time pass, but those who wait for none. */
+async function withTime<T>({ time }: Bench, promise: Promise<T>): Promise<T> {
+  let settled = false
+  void promise.finally(() => (settled = true))
+  await time.advanceUntil(() => settled, 1_000)
+  return promise
+}

@@ -20,6 +20,23 @@ async function flip(cluster: SmallCluster, name: string, key: string): Promise<v
   await db.put(rowOf(key), row)
 }
 
+/** The row of a key is gone, and so is every row that led to it. */
+async function loseAllRows(cluster: SmallCluster, name: string, key: string): Promise<void> {
+  const db = cluster.database(name)
+  const address = addressOf('things', key)
+  await db.del(rowOf(key))
+  await db.del(hashRowOf(key))
+  for (const [row, content] of await db.iterator({ gte: Buffer.from('d'), lt: Buffer.from('e') }).all())
+    if (content.toString('latin1') === address) await db.del(row)
+}
+
+/** A write whose key is in that partition. */
+async function putIn(cluster: SmallCluster, name: string, partition: number): Promise<void> {
+  const keys = Array.from({ length: 5_000 }, (_, index) => `in${index}`)
+  const key = keys.find((each) => partitionOf(sha256.sha256(bytesOf(addressOf('things', each)))) === partition)
+  await cluster.put(name, key ?? '', 'x')
+}
+
 async function withKeys(keys: number): Promise<SmallCluster> {
   const cluster = await SmallCluster.of(3, PATIENT)
   for (let key = 0; key < keys; key++) await cluster.put('n1', `k${key}`, `value ${key}`)
@@ -126,17 +143,18 @@ describe('the scrub', () => {
 
   it('suspects a leaf that lost a row with all that led to it, and makes no claims for its partition', async () => {
     const cluster = await withKeys(40)
-    const db = cluster.database('n3')
     const held = cluster.node('n3').read(addressOf('things', 'k4'))
     if (typeof held !== 'object') throw new Error('n3 holds it')
     const partition = partitionOf(held.keyHash)
-    await db.del(rowOf('k4'))
-    await db.del(hashRowOf('k4'))
-    const dots = { gte: Buffer.from([0x64, partition]), lt: Buffer.from([0x64, partition + 1]) }
-    for (const [name, row] of await db.iterator(dots).all())
-      if (row.toString('latin1') === held.address) await db.del(name)
-    expect(await scrubbed(cluster, 'n3')).toMatchObject({ hidden: 0, suspectLeaves: 1 })
+    await loseAllRows(cluster, 'n3', 'k4')
+    // The others have not seen all that n3 has seen, so nobody can mend it yet.
+    cluster.cut.add('n3>*')
+    await putIn(cluster, 'n3', partition)
+    for (const name of ALL) cluster.node(name).pause('anti-entropy')
+    cluster.cut.clear()
+    expect(await scrubbed(cluster, 'n3')).toMatchObject({ hidden: 0, suspectLeaves: 1, mendedLeaves: 0 })
     expect(cluster.node('n3').status().suspectLeaves).toBe(1)
+    cluster.node('n3').resume('anti-entropy')
 
     const { cluster: clusterId, replica } = cluster.node('n1').identity
     const header = { cluster: clusterId, from: replica, to: cluster.idOf('n3') }
@@ -152,6 +170,18 @@ describe('the scrub', () => {
     )
     expect(answer).toEqual({ entries: [], contains: false })
     expect(leafOf(held.keyHash) >>> 8).toBe(partition)
+  })
+
+  it('brings back a row that is gone with all that led to it, and counts it', async () => {
+    const cluster = await withKeys(40)
+    await loseAllRows(cluster, 'n3', 'k4')
+    expect(cluster.get('n3', 'k4')).toBeUndefined()
+    expect(await scrubbed(cluster, 'n3')).toMatchObject({ hidden: 1, healed: 1, mendedLeaves: 1, suspectLeaves: 0 })
+    expect(cluster.get('n3', 'k4')).toBe('value 4')
+    expect(cluster.node('n3').status().suspectLeaves).toBe(0)
+    expect(cluster.root('n3')).toBe(cluster.root('n1'))
+    expect(cluster.node('n3').status().report.totals).toEqual(cluster.node('n1').status().report.totals)
+    expect(await scrubbed(cluster, 'n3')).toMatchObject({ hidden: 0, mendedLeaves: 0, suspectLeaves: 0 })
   })
 
   it('goes through everything by itself, and goes on where it was when it was stopped', async () => {

@@ -104,6 +104,78 @@ describe('a tombstone', () => {
   })
 })
 
+describe('the disk', () => {
+  const many = Array.from({ length: 1_100 }, (_, index) => `m${index}`)
+  const all = (cluster: SmallCluster, value: string | undefined, keys = many) =>
+    cluster.finish(
+      Promise.all(
+        keys.map((key) =>
+          cluster.node('n1').write({ ...writeOf(key), value: value === undefined ? undefined : Buffer.from(value) }),
+        ),
+      ),
+    )
+
+  // A thousand keys and more are a second of work, on a machine that has nothing else to do.
+  const patient = { timeout: 30_000 }
+
+  it('is asked to give space back once much was dropped, with no journal left of it', patient, async () => {
+    const cluster = await SmallCluster.of(2)
+    await putAll(cluster, 'value', ['n1', 'n2'])
+    await putAll(cluster, undefined, ['n1', 'n2'])
+    await cluster.time.advance(40_000)
+    expect([tombstones(cluster, ['n1', 'n2']), cluster.compacted]).toEqual([[0, 0], []])
+    await all(cluster, undefined)
+    await cluster.until(() => cluster.compacted.length === 2, 40_000)
+    expect(cluster.compacted.toSorted()).toEqual(['n1', 'n2'])
+    const journal = await cluster
+      .database('n1')
+      .keys({ gte: Buffer.from('j'), lt: Buffer.from('k') })
+      .all()
+    expect(journal.length).toBeLessThanOrEqual(2)
+    await cluster.time.advance(40_000)
+    expect(cluster.compacted).toHaveLength(2)
+  })
+
+  it('is not, while as much more is held as would have to be written anew', patient, async () => {
+    const cluster = await SmallCluster.of(1)
+    await all(cluster, 'value')
+    await all(
+      cluster,
+      'value',
+      many.map((key) => `${key}x`),
+    )
+    await all(
+      cluster,
+      'value',
+      many.map((key) => `${key}y`),
+    )
+    await all(cluster, undefined)
+    await cluster.time.advance(40_000)
+    expect([tombstones(cluster, ['n1']), cluster.compacted]).toEqual([[0], ['n1']])
+    await all(cluster, 'value')
+    await all(
+      cluster,
+      'value',
+      many.map((key) => `${key}z`),
+    )
+    cluster.compacted.length = 0
+    await all(cluster, undefined)
+    await cluster.time.advance(40_000)
+    expect([tombstones(cluster, ['n1']), cluster.compacted]).toEqual([[0], []])
+  })
+
+  it('may fail to, and nothing but space is lost', patient, async () => {
+    const cluster = await SmallCluster.of(1)
+    cluster.failingCompactions = true
+    await all(cluster, undefined)
+    await cluster.until(() => cluster.compacted.length > 0, 40_000)
+    await cluster.until(() => cluster.warnings.includes('n1: space-not-given-back'), 1_000)
+    await cluster.put('n1', 'after', 'value')
+    expect(cluster.get('n1', 'after')).toBe('value')
+    expect(cluster.errors).toEqual([])
+  })
+})
+
 describe('an expired entry', () => {
   it('goes like a tombstone once its time has passed, with equal trees all the while', async () => {
     const cluster = await SmallCluster.of(3)

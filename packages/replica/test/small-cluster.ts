@@ -54,6 +54,9 @@ interface Machine {
 export class SmallCluster {
   readonly time = new VirtualTime()
   readonly asked: Asked[] = []
+  /** Whose database was asked to give back space, each time. */
+  readonly compacted: string[] = []
+  failingCompactions = false
   readonly warnings: string[] = []
   readonly errors: string[] = []
   /** How far the wall clock of a node is ahead of that of the cluster. */
@@ -87,6 +90,10 @@ export class SmallCluster {
     return replica
   }
 
+  isRunning(name: string): boolean {
+    return this.#machines.get(name)?.process !== undefined
+  }
+
   fatal(name: string): readonly unknown[] {
     return this.#machines.get(name)?.fatal ?? []
   }
@@ -112,7 +119,11 @@ export class SmallCluster {
     {
       as = name,
       ...options
-    }: Partial<Pick<ReplicaOptions, 'found' | 'rebuild' | 'former' | 'seeds' | 'scrubProgress'>> & { as?: string } = {},
+    }: Partial<
+      Pick<ReplicaOptions, 'found' | 'rebuild' | 'restore' | 'former' | 'joinAs' | 'seeds' | 'scrubProgress'>
+    > & {
+      as?: string
+    } = {},
   ): Promise<RunningReplica> {
     const machine = this.#machines.get(name) ?? newMachine(name)
     this.#machines.set(name, machine)
@@ -121,6 +132,10 @@ export class SmallCluster {
       openDatabase: async () => {
         await machine.db.open()
         return machine.db
+      },
+      compactDatabase: async () => {
+        this.compacted.push(name)
+        if (this.failingCompactions) throw new Error('no space for it')
       },
     })
     const process = { crashed: false } as Process & { replica: RunningReplica }

@@ -1,6 +1,6 @@
-import { FORMER_IDS_MAX, type Clock, type Log, type StoredState } from '@grapevine/core'
+import { FORMER_IDS_MAX, type Clock, type Log, type Random, type StoredState } from '@grapevine/core'
 import { FatalError, type FatalCode } from '@grapevine/replica'
-import { asidesIn, formerOf, setAside, type Former } from '@grapevine/storage'
+import { asidesIn, formerOf, noteJoiner, setAside, type Former } from '@grapevine/storage'
 
 /** What ends a replica and not the node: it returns as an empty one, under a new id (frontier.md R13, R15, R16). */
 const CURED: ReadonlySet<FatalCode> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
@@ -67,6 +67,15 @@ export async function rebuild({ dataDir, clock, log }: BeginAnewContext): Promis
   if (aside !== undefined) log.warn('data-set-aside', { aside, advice: ADVICE })
 }
 
+/** The id by which to ask for a sponsor: the same after a crash, until one has answered. */
+export async function joinerIn(dataDir: string, random: Random): Promise<string> {
+  const noted = (await formerOf(dataDir))?.joiner ?? ''
+  if (noted !== '') return noted
+  const drawn = random.hex(8)
+  await noteJoiner(dataDir, drawn)
+  return drawn
+}
+
 /** Where to look for a sponsor: seeds first, then where members were when this node was one. */
 export function addressesToAsk(seeds: readonly string[], former: Former | undefined): readonly string[] {
   return [...new Set([...seeds, ...(former?.addresses ?? [])])]
@@ -74,7 +83,8 @@ export function addressesToAsk(seeds: readonly string[], former: Former | undefi
 
 const ADVICE =
   'the node joins anew and fetches everything from the others. Writes that it had taken and no other member has are only in ' +
-  'that directory now; remove it once nobody needs them'
+  'that directory now: `grapevine snapshot save FILE --from` it saves them, docs/membership.md says how they come back. Remove ' +
+  'it once nobody needs them'
 
 function stampOf(wallMs: number): string {
   return new Date(wallMs).toISOString().replaceAll(':', '-')

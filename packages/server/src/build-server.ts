@@ -22,8 +22,11 @@ import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
+import { registerRestoreRoute } from './routes/restore.ts'
 import { registerSessionRoute } from './routes/session.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
+import { registerWatchRoute } from './routes/watch.ts'
+import { registerVisibilityRoute } from './routes/visibility.ts'
 
 export interface ServerOptions {
   readonly replica: Replica
@@ -108,12 +111,15 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerKeyRoutes(app, context)
   registerListRoute(app, context)
   registerBucketRoutes(app, context)
+  registerVisibilityRoute(app, context)
   registerBatchRoute(app, context)
   registerSessionRoute(app, context)
   registerClusterRoutes(app, context)
   registerGossipRoutes(app, context)
   registerAdminRoutes(app, context)
   registerSnapshotRoute(app, context)
+  registerRestoreRoute(app, context)
+  registerWatchRoute(app, context)
   registerHealthRoutes(app, context)
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()

@@ -21,12 +21,10 @@ export { checkConfig, loadServerConfig } from './config/server-config.ts'
 export { openLog, type ServerLog } from './log.ts'
 export { ServerMetrics } from './metrics/server-metrics.ts'
 export { EXIT_ERROR, EXIT_GOOD, EXIT_LOCKED, EXIT_USAGE, runServer, type RunOptions } from './run-server.ts'
-export {
-  MalformedSnapshotError,
-  readSnapshot,
-  type SnapshotEnd,
-  type SnapshotManifest,
-  type SnapshotVisitor,
-} from './snapshot.ts'
+export { snapshotOfDirectory } from './snapshot/directory-snapshot.ts'
+export { MalformedSnapshotError } from './snapshot/frames.ts'
+export type { PartitionVectors, SnapshotEnd, SnapshotManifest } from './snapshot/manifest.ts'
+export { readSnapshot, type SnapshotPart, type SnapshotSummary } from './snapshot/read-snapshot.ts'
+export { SnapshotWriter } from './snapshot/snapshot-writer.ts'
 export { systemClock, systemHash, systemRandom, systemTimers } from './system-ports.ts'
 export { openNode, type NodePorts, type OpenNode } from './wiring.ts'

@@ -24,7 +24,7 @@ const STORE_ADVICE: Readonly<Record<StoreErrorCode, (config: ServerConfig) => st
   locked: ({ dataDir }) =>
     `Another process has ${dataDir} open, most likely this node itself. Stop that one first, or give each node its own --data-dir.`,
   data_missing: ({ dataDir }) =>
-    `${dataDir} says that it held data which is not there now. If a disk is not mounted, mount it. If the data is lost, move the directory away and start with --rebuild and --seed: the node then comes back with what the others have.`,
+    `${dataDir} says that it held data which is not there now, or cannot be read any more. If a disk is not mounted, mount it. If the data is lost, move the directory away and start with --rebuild and --seed: the node then comes back with what the others have.`,
   wrong_directory: ({ dataDir }) =>
     `${dataDir} belongs to another node or another program. Check --data-dir and --name; nothing in it was changed.`,
   permission: ({ dataDir }) =>

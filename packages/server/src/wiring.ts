@@ -2,17 +2,27 @@ import { standingOf, type Clock, type Hash, type Log, type Measures, type Random
 import {
   DEFAULT_SETTINGS,
   evictedError,
-  FatalError,
+  isUnfinished,
   RunningReplica,
   type Replica,
   type ReplicaSettings,
+  type SnapshotSource,
 } from '@grapevine/replica'
-import { forgetFormer, formerOf, openStore, ScrubProgressFile, type LevelStore } from '@grapevine/storage'
+import {
+  discardUnfinished,
+  forgetFormer,
+  formerOf,
+  openStore,
+  ScrubProgressFile,
+  type LevelStore,
+  type OpenStoreOptions,
+} from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
-import { addressesToAsk, beginAnew, rebuild } from './begin-anew.ts'
+import { addressesToAsk, beginAnew, joinerIn, rebuild } from './begin-anew.ts'
 import { diskSpaceOf } from './system-ports.ts'
 import { parseHostPort } from './config/option-types.ts'
 import type { ServerConfig } from './config/options.ts'
+import { openSnapshotFile } from './snapshot/snapshot-file.ts'
 import { SOFTWARE_VERSION } from './software-version.ts'
 
 /** What the outside world is to a node. */
@@ -47,15 +57,14 @@ const CACHE_BYTES: number = 16 * 1024 * 1024
  */
 export async function openNode(config: ServerConfig, ports: NodePorts): Promise<OpenNode> {
   const { hash, log } = ports
-  if (config.restore !== '')
-    throw new FatalError(
-      'not_implemented',
-      '--restore is not built yet. Start without it, and import the data as writes.',
-    )
   const anew = { dataDir: config.dataDir, clock: ports.clock, log }
   if (config.rebuild) await rebuild(anew)
-  const store = await openMember(config, ports)
+  const opened = await openMember(config, ports)
   const former = await formerOf(config.dataDir)
+  // Whoever was a member comes back to the cluster that it was in, also with the flags that it was first started with.
+  const found = config.found && (config.rebuild || (former?.replicas ?? []).length === 0)
+  const { store, restore } = await beginningOf(opened, config, found, ports)
+  const joins = store.state.identity === undefined && !found
   log.info('store-opened', {
     replayedBatches: store.state.replayedBatches,
     merkleRebuilds: store.state.rebuilds,
@@ -81,10 +90,11 @@ export async function openNode(config: ServerConfig, ports: NodePorts): Promise<
       version: SOFTWARE_VERSION,
     },
     seeds: addressesToAsk(config.seed, former),
-    // Whoever was a member comes back to the cluster that it was in, also with the flags that it was first started with.
-    found: config.found && (former === undefined || config.rebuild),
+    found,
+    ...(restore !== undefined && { restore }),
     rebuild: config.rebuild,
     former: former?.replicas ?? [],
+    ...(joins && { joinAs: await joinerIn(config.dataDir, ports.random) }),
     onFatal: fail,
   })
   try {
@@ -133,7 +143,7 @@ async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts)
   const { dataDir } = config
   // Also finishes a move that was cut off, which the store would take for lost data.
   await formerOf(dataDir)
-  const options = { directory: dataDir, hash, writeBufferBytes: config.writeBufferSize, cacheBytes: CACHE_BYTES }
+  const options = storeOptions(config, hash)
   const store = await openStore(options)
   const { identity, roster } = store.state
   if (identity === undefined || identity.stage === 'left') return store
@@ -145,6 +155,36 @@ async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts)
   // Until it is a member again, a node that is cut off once more must still prove who it was.
   if (identity.stage === 'member') await forgetFormer(dataDir)
   return store
+}
+
+/** The store of a founder, and the snapshot to begin with, when there is one and the directory is empty (frontier.md R18). */
+async function beginningOf(
+  store: LevelStore,
+  config: ServerConfig,
+  found: boolean,
+  { hash, log }: NodePorts,
+): Promise<{ store: LevelStore; restore: SnapshotSource | undefined }> {
+  const { dataDir } = config
+  if (config.restore === '') return { store, restore: undefined }
+  if (!found || store.state.identity !== undefined) {
+    log.info('restore-ignored', { dataDir, why: 'this node belongs to a cluster already' })
+    return { store, restore: undefined }
+  }
+  // The store stays open: checking takes a while, and no other process may take the directory meanwhile.
+  const restore = await openSnapshotFile(config.restore, hash).catch(async (error: unknown) => {
+    await store.close()
+    throw error
+  })
+  log.info('snapshot-checked', { path: restore.path, of: restore.clusterId, frontier: restore.frontier })
+  if (!isUnfinished(store.state)) return { store, restore }
+  await store.close()
+  await discardUnfinished(dataDir)
+  log.warn('unfinished-restore-discarded', { dataDir })
+  return { store: await openStore(storeOptions(config, hash)), restore }
+}
+
+function storeOptions({ dataDir, writeBufferSize }: ServerConfig, hash: Hash): OpenStoreOptions {
+  return { directory: dataDir, hash, writeBufferBytes: writeBufferSize, cacheBytes: CACHE_BYTES }
 }
 
 function settingsOf(config: ServerConfig): ReplicaSettings {

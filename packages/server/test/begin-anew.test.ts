@@ -5,7 +5,7 @@ import { FORMER_IDS_MAX, type Identity } from '@grapevine/core'
 import { FatalError, type FatalCode } from '@grapevine/replica'
 import { formerOf } from '@grapevine/storage'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { addressesToAsk, beginAnew, rebuild } from '../src/begin-anew.ts'
+import { addressesToAsk, beginAnew, joinerIn, rebuild } from '../src/begin-anew.ts'
 
 let dataDir: string
 let wallMs: number
@@ -96,8 +96,19 @@ it('a rebuild claims nobody else’s place, and forgets nothing that was given u
   expect((await readdir(dataDir)).filter((name) => name.startsWith('aside-'))).toHaveLength(2)
 })
 
+it('asks for a sponsor by one id, also after a crash, and by another one after each end', async () => {
+  let drawn = 0
+  const random = { next: () => 0, hex: () => idOf(100 + drawn++) }
+  const first = await joinerIn(dataDir, random)
+  expect(await joinerIn(dataDir, random)).toBe(first)
+  await ends('sponsor_lost', first, 'joining')
+  const second = await joinerIn(dataDir, random)
+  expect(second).not.toBe(first)
+  expect(await formerOf(dataDir)).toMatchObject({ replicas: [first], joiner: second, addresses: ['n1:7701'] })
+})
+
 it('looks for a sponsor among the seeds first, and then where members were', () => {
-  const former = { replicas: [], addresses: ['b:1', 'a:1'] }
+  const former = { replicas: [], addresses: ['b:1', 'a:1'], joiner: '' }
   expect(addressesToAsk(['a:1'], former)).toEqual(['a:1', 'b:1'])
   expect(addressesToAsk(['a:1'], undefined)).toEqual(['a:1'])
 })

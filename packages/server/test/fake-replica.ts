@@ -1,10 +1,13 @@
 import {
+  addressOf,
   HLC_ZERO,
   decodePolicy,
   etagOf,
   HybridClock,
   isMet,
+  leafOf,
   partitionOf,
+  PARTITIONS,
   policyAddress,
   sealEntry,
   VersionVector,
@@ -26,6 +29,7 @@ import type {
   DivergenceReport,
   ExchangeReport,
   FormerMember,
+  ImportFate,
   KeyOnReplica,
   LeaveError,
   MemberView,
@@ -35,9 +39,16 @@ import type {
   ScrubReport,
   TombstoneExplanation,
   TombstoneReport,
+  SnapshotMoment,
+  Watch,
+  WatchItem,
+  WatchRequest,
+  Visibility,
+  VisibilityRequest,
   WriteRequest,
   WriteResult,
 } from '@grapevine/replica'
+import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
 import { systemHash } from '../src/index.ts'
 
 export const NODE_ID = '00000000000000a1'
@@ -53,7 +64,10 @@ const SCRUBBED = {
   corrupt: 2,
   hidden: 1,
   healed: 3,
+  cleared: 0,
   orphanedIndexRows: 0,
+  reindexed: 0,
+  mendedLeaves: 1,
   suspectLeaves: 0,
 }
 
@@ -67,6 +81,10 @@ export class FakeReplica implements Replica {
   isReadOnly = false
   openViews = 0
   writes = 0
+  lastWrite: WriteRequest | undefined
+  lastVisibility: VisibilityRequest | undefined
+  /** What is answered to whoever waits for a version; `undefined` for nothing. */
+  visible: Visibility | 'too-many' | undefined
   /** What the next writes reject with, first to last. */
   readonly failures: Error[] = []
   /** What each read throws while it is set. */
@@ -123,6 +141,7 @@ export class FakeReplica implements Replica {
       skewsMs: { n2: 1_500 },
       writeQueue: 0,
       suspectLeaves: 0,
+      undecided: [{ address: addressOf('b', 'k'), with: 'n2', isHeldHere: false }],
       disk: { isReadOnly: this.isReadOnly, freeBytes: 5, reserveBytes: 4 },
       rebuilds: 0,
       paused: [...this.#paused],
@@ -131,6 +150,7 @@ export class FakeReplica implements Replica {
       oldestTombstoneMs: undefined,
       frontierLagsMs: { n1: 0, n2: 38_000 },
       tombstonesPileUp: this.tombstonesPileUp,
+      watchers: this.watches.filter(({ isClosed }) => !isClosed).length,
     }
   }
 
@@ -191,12 +211,15 @@ export class FakeReplica implements Replica {
       readMany: never,
       readByKeyHash: never,
       leaf: never,
+      occupiedLeaves: never,
       missing: never,
       dotIndex: never,
+      unindexed: never,
       purgeable: never,
       frontierGrounds: never,
       purgeRecord: never,
       purgesSinceMs: never,
+      oldestReceipts: never,
       scan: async function* ({ from, below, reverse }: Range) {
         const rows = [...moment, ...corrupt]
           .filter((row) => addressIn(row) >= from && addressIn(row) < below)
@@ -213,16 +236,35 @@ export class FakeReplica implements Replica {
     }
   }
 
+  readonly watches: FakeWatch[] = []
+  watchersMax = 10
+
+  watch(request: WatchRequest): Watch | undefined {
+    if (this.watches.length >= this.watchersMax) return undefined
+    const watch = new FakeWatch(request)
+    this.watches.push(watch)
+    return watch
+  }
+
   async write(request: WriteRequest): Promise<WriteResult> {
     await Promise.resolve()
     this.writes++
+    this.lastWrite = request
     const failure = this.failures.shift()
     if (failure !== undefined) throw failure
     const held = this.rows.get(request.address)
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
       return { kind: 'precondition-failed', held, scope: request.w === 'quorum' ? 'quorum' : 'node' }
     const entry = this.put(request)
-    return { kind: 'applied', version: entry.version, acks: request.w === 'all' ? 2 : 1, members: 2, seen: entry }
+    const { version, expiresAtMs } = entry
+    return { kind: 'applied', version, expiresAtMs, acks: request.w === 'all' ? 2 : 1, members: 2, seen: entry }
+  }
+
+  async visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'> {
+    this.lastVisibility = request
+    // Nothing comes in here: whoever waits does so until it leaves.
+    if (this.visible === undefined) await request.gone
+    return this.visible ?? { reached: false, holders: [] }
   }
 
   put(request: Pick<WriteRequest, 'address' | 'value'> & Partial<WriteRequest>): Entry {
@@ -365,6 +407,34 @@ export class FakeReplica implements Replica {
     return Promise.resolve(true)
   }
 
+  moment(): Promise<SnapshotMoment> {
+    const { identity, report } = this.status()
+    const entries = [...this.rows.values()]
+    return Promise.resolve({
+      identity,
+      promise: this.#clock.now,
+      clock: this.#clock.now,
+      frontier: HLC_ZERO,
+      folded: ['00000000000000f0'],
+      vectors: Array.from({ length: PARTITIONS }, () => [[NODE_ID, [1, Math.max(1, this.#seq)]]]),
+      root: rootOf(entries),
+      totals: { ...report.totals, bytes: entries.reduce((sum, { envelope }) => sum + envelope.length, 0) },
+      view: this.view(),
+    })
+  }
+
+  /** What becomes of the entries of these addresses; of all others that they are news. */
+  readonly importFates = new Map<Address, ImportFate>()
+  readonly imported: Entry[] = []
+
+  async importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]> {
+    await Promise.resolve()
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    this.imported.push(...entries)
+    return entries.map(({ address }) => this.importFates.get(address) ?? 'news')
+  }
+
   pause(what: Pausable): void {
     this.#paused.add(what)
   }
@@ -376,6 +446,48 @@ export class FakeReplica implements Replica {
   stop(): Promise<void> {
     this.stopped = true
     return Promise.resolve()
+  }
+}
+
+function rootOf(entries: readonly Entry[]): string {
+  const tree = new HashTree(systemHash)
+  for (const entry of entries) {
+    const leaf = leafOf(entry.keyHash)
+    const sum = tree.sum(leaf).slice()
+    addDigest(sum, entryDigest(entry, systemHash))
+    tree.setSum(leaf, sum)
+  }
+  return tree.root()
+}
+
+/** A watch that tells what the test says. */
+export class FakeWatch implements Watch {
+  readonly request: WatchRequest
+  readonly #pieces: (readonly WatchItem[])[] = []
+  #wake: () => void = () => {}
+  isClosed = false
+
+  constructor(request: WatchRequest) {
+    this.request = request
+  }
+
+  tell(...piece: readonly WatchItem[]): void {
+    this.#pieces.push(piece)
+    this.#wake()
+  }
+
+  /** As a replica does that stops. */
+  close(): void {
+    this.isClosed = true
+    this.#wake()
+  }
+
+  async next(): Promise<readonly WatchItem[] | undefined> {
+    while (this.#pieces.length === 0 && !this.isClosed)
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    return this.isClosed ? undefined : this.#pieces.shift()
   }
 }
 

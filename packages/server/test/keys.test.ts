@@ -378,17 +378,72 @@ describe('the query', () => {
   })
 })
 
-describe('what is not built yet', () => {
-  it('is never taken for done', async () => {
+describe('Idempotency-Key', () => {
+  const PUT = { method: 'PUT', url: '/v1/kv/b/k', payload: 'x', headers: { 'idempotency-key': 'once' } } as const
+
+  it.each([
+    [
+      'w, time-out and quotes around the key',
+      { url: '/v1/kv/b/k?w=all&timeout=1s', headers: { 'idempotency-key': '"once"' } },
+      true,
+    ],
+    ['another key of the same request', { headers: { 'idempotency-key': 'twice' } }, true],
+    ['another key', { url: '/v1/kv/b/other' }, false],
+    ['another bucket', { url: '/v1/kv/c/k' }, false],
+    ['another value', { payload: 'y' }, false],
+    ['another method', { method: 'DELETE' }, false],
+    ['another type', { headers: { 'idempotency-key': 'once', 'content-type': 'text/plain' } }, false],
+    ['a time to live', { url: '/v1/kv/b/k?ttl=1m' }, false],
+    ['a condition', { headers: { 'idempotency-key': 'once', 'if-none-match': '*' } }, false],
+  ] as const)('tells requests apart by what they do: %s', async (_, change, isSame) => {
     const { app, replica } = testServer()
-    for (const name of ['idempotency-key']) {
-      for (const method of ['PUT', 'DELETE'] as const) {
-        const answer = await app.inject({ method, url: '/v1/kv/b/k', headers: { [name]: 'x' } })
-        expect(answer.statusCode).toBe(501)
-        expect(answer.json()).toMatchObject({ code: 'not_implemented', outcome: 'not-applied' })
-      }
-    }
+    expect((await app.inject(PUT)).statusCode).toBe(204)
+    const first = replica.lastWrite?.name
+    replica.rows.clear()
+    expect((await app.inject({ ...PUT, ...change })).statusCode).toBe(204)
+    const second = replica.lastWrite?.name
+    expect(first?.fingerprint === second?.fingerprint).toBe(isSame)
+    const { headers = PUT.headers } = change as { headers?: object }
+    expect(first?.id === second?.id).toBe(JSON.stringify(headers).includes('once'))
+  })
+
+  it('takes the same time to live for the same, however it is written and whenever it ends', async () => {
+    const { app, replica } = testServer()
+    await app.inject({ ...PUT, url: '/v1/kv/b/k?ttl=60s' })
+    const first = replica.lastWrite
+    replica.wallMs += 5_000
+    await app.inject({ ...PUT, url: '/v1/kv/b/k?ttl=1m' })
+    expect(replica.lastWrite?.name).toEqual(first?.name)
+    expect(replica.lastWrite?.expiresAtMs).not.toBe(first?.expiresAtMs)
+  })
+
+  it.each(['', 'a b', 'ä', 'x'.repeat(256)])('is refused when it is none: %o', async (key) => {
+    const { app, replica } = testServer()
+    const answer = await app.inject({ ...PUT, headers: { 'idempotency-key': key } })
+    expect(answer.json()).toMatchObject({ status: 400, code: 'bad_header', outcome: 'not-applied' })
     expect(replica.writes).toBe(0)
+  })
+
+  it('of another request is 422, and nothing was done', async () => {
+    const { app, replica } = testServer()
+    replica.failures.push(new WriteError('idempotency_mismatch', 'not-applied', 'another one'))
+    const answer = await app.inject(PUT)
+    expect(answer.json()).toMatchObject({
+      status: 422,
+      code: 'idempotency_mismatch',
+      outcome: 'not-applied',
+      retryable: false,
+    })
+  })
+
+  it('is the same in a batch', async () => {
+    const { app, replica } = testServer()
+    await app.inject(PUT)
+    const single = replica.lastWrite?.name
+    const ops = [{ op: 'put', bucket: 'b', key: 'k', value: Buffer.from('x').toString('base64'), id: 'once' }]
+    await app.inject({ method: 'POST', url: '/v1/batch', payload: { ops } })
+    expect(single).toBeDefined()
+    expect(replica.lastWrite?.name).toEqual(single)
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Address, CommitBatch, Held, Store, StoredState, StoreView } from '@grapevine/core'
+import type { Address, CommitBatch, Held, Receipt, Store, StoredState, StoreView, WriteId } from '@grapevine/core'
 
 /** The store as it is, and whoever wants to know is told what is on its way to the disk. */
 export class ObservedStore implements Store {
@@ -18,12 +18,32 @@ export class ObservedStore implements Store {
     return this.#store.wantsCheckpoint
   }
 
+  wantCheckpoint(): void {
+    this.#store.wantCheckpoint()
+  }
+
+  compact(): Promise<void> {
+    return this.#store.compact()
+  }
+
   read(address: Address): Held {
     return this.#store.read(address)
   }
 
   readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
     return this.#store.readMany(addresses)
+  }
+
+  get hasReceipts(): boolean {
+    return this.#store.hasReceipts
+  }
+
+  receipt(id: WriteId): Receipt | undefined {
+    return this.#store.receipt(id)
+  }
+
+  receipts(ids: readonly WriteId[]): Promise<readonly (Receipt | undefined)[]> {
+    return this.#store.receipts(ids)
   }
 
   view(): StoreView {

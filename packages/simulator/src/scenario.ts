@@ -125,6 +125,7 @@ const settings = object({}, {
   scrubBytesPerSecond: count(1, 10 ** 12),
   frameBytes: count(1_024, 1 << 30),
   joinTimeoutMs: durationMs,
+  feedItems: count(16, 10 ** 7),
   probe: object({ intervalMs: durationMs, timeoutMs: durationMs, indirectProbes: count(0, NODES_MAX) }, {}),
 } satisfies Record<keyof Omit<ReplicaSettings, 'rumor'>, Read<unknown>>)
 const repeated = { everyMs: durationMs, times: count(1, FAULTS_MAX) }

@@ -1,4 +1,12 @@
-import { writeUint48, type Address, type Digest, type Dot, type Hlc, type Partition } from '@grapevine/core'
+import {
+  writeUint48,
+  type Address,
+  type Digest,
+  type Dot,
+  type Hlc,
+  type Partition,
+  type WriteId,
+} from '@grapevine/core'
 import type { PurgeRow } from './purge-log.ts'
 
 /**
@@ -12,11 +20,13 @@ import type { PurgeRow } from './purge-log.ts'
  * | `t` | hlc, address | nothing: what may be purged, by when at the earliest |
  * | `f` | hlc | why the frontier was raised to it |
  * | `g` | number of the batch, count | what the batch purged |
+ * | `i` | write id | receipt of a named write |
+ * | `k` | number of the batch | the ids of the receipts that came with it |
  * | `j` | number of the batch | what the batch did to the vectors and the tree: the journal |
  * | `p` | partition | sums and vector as they were at the checkpoint |
  * | `m` | a word | identity, roster, peers, clock reserve, frontier, folded writers, own writers, checkpoint |
  */
-export type RowKind = 'e' | 'd' | 'h' | 't' | 'f' | 'g' | 'j' | 'p' | 'm'
+export type RowKind = 'e' | 'd' | 'h' | 't' | 'f' | 'g' | 'i' | 'k' | 'j' | 'p' | 'm'
 
 export function entryRow(address: Address): Buffer {
   return Buffer.from(`e${address}`, 'latin1')
@@ -41,6 +51,10 @@ export function dotOfRow(row: Buffer): Dot {
 
 export function hashRow(keyHash: Digest): Buffer {
   return Buffer.from(`h${keyHash}`, 'latin1')
+}
+
+export function keyHashOfRow(row: Buffer): Digest {
+  return row.toString('latin1', 1)
 }
 
 export function purgeRow(hlc: Hlc, address: Address): Buffer {
@@ -77,15 +91,28 @@ export function purgeLogOfRow(row: Buffer): PurgeRow {
   return { number: row.readUIntBE(1, 6), count: row.readUInt16BE(7) }
 }
 
-export function journalRow(number: number): Buffer {
-  const row = Buffer.allocUnsafe(7)
-  row[0] = 0x6a
-  writeUint48(row, 1, number)
-  return row
+export function receiptRow(id: WriteId): Buffer {
+  return Buffer.from(`i${id}`, 'latin1')
 }
 
-export function numberOfJournalRow(row: Buffer): number {
+export function receiptGroupRow(number: number): Buffer {
+  return numberedRow(0x6b, number)
+}
+
+export function journalRow(number: number): Buffer {
+  return numberedRow(0x6a, number)
+}
+
+/** Of a journal row or a group of receipts. */
+export function numberOfRow(row: Buffer): number {
   return row.readUIntBE(1, 6)
+}
+
+function numberedRow(kind: number, number: number): Buffer {
+  const row = Buffer.allocUnsafe(7)
+  row[0] = kind
+  writeUint48(row, 1, number)
+  return row
 }
 
 export function partitionRow(partition: Partition): Buffer {

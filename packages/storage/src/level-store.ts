@@ -21,10 +21,14 @@ import {
   type Hlc,
   type Identity,
   type KnownPeer,
+  type Receipt,
   type Roster,
+  type RowRepairs,
   type Store,
   type StoredState,
   type StoreView,
+  type StrayRow,
+  type WriteId,
   type WriterId,
 } from '@grapevine/core'
 import type { AbstractLevel } from 'abstract-level'
@@ -43,7 +47,7 @@ import {
   hashRow,
   journalRow,
   metaRow,
-  numberOfJournalRow,
+  numberOfRow,
   partitionRow,
   purgeLogOfRow,
   purgeLogRow,
@@ -54,6 +58,7 @@ import {
 import { LevelView } from './level-view.ts'
 import { droppedBy, encodePurged, tooMany, type PurgeRow } from './purge-log.ts'
 import { readEntries, readEntry } from './read-rows.ts'
+import { logReceipts, readReceipt, readReceipts, receiptsEver } from './receipt-rows.ts'
 import { openRow, sealRow } from './sealed-row.ts'
 import { storeErrorOf } from './store-trouble.ts'
 
@@ -69,6 +74,8 @@ export interface IdentityWitness {
 export interface LevelStoreOptions {
   /** Opens the database, at the start and again after a failed write. */
   readonly openDatabase: () => Promise<Database>
+  /** Has the database that was opened last give back space, where it can. */
+  readonly compactDatabase?: () => Promise<void>
   readonly hash: Hash
   readonly identityWitness?: IdentityWitness
 }
@@ -91,6 +98,7 @@ export class LevelStore implements Store {
   #db: Database
   #state: StoredState
   #poisoned = false
+  #isCheckpointWanted = false
   #batchNumber: number
   #firstJournalRow: number
   #journalBytes: number
@@ -99,6 +107,8 @@ export class LevelStore implements Store {
   #purgeLog: readonly PurgeRow[]
   /** Names of the rows that tell why the frontier was raised, oldest first. */
   #grounds: readonly Buffer[]
+  /** How many receipts there have been. */
+  #receipts: number
 
   private constructor(options: LevelStoreOptions, db: Database, loaded: Loaded) {
     this.#options = options
@@ -110,6 +120,7 @@ export class LevelStore implements Store {
     this.#journalBatches = loaded.state.replayedBatches
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
+    this.#receipts = loaded.receipts
   }
 
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
@@ -122,7 +133,22 @@ export class LevelStore implements Store {
   }
 
   get wantsCheckpoint(): boolean {
-    return this.#journalBytes > JOURNAL_BYTES_MAX || this.#journalBatches >= JOURNAL_BATCHES_MAX
+    return (
+      this.#isCheckpointWanted || this.#journalBytes > JOURNAL_BYTES_MAX || this.#journalBatches >= JOURNAL_BATCHES_MAX
+    )
+  }
+
+  wantCheckpoint(): void {
+    this.#isCheckpointWanted = true
+  }
+
+  async compact(): Promise<void> {
+    this.#refuseUnusable()
+    try {
+      await this.#options.compactDatabase?.()
+    } catch (error) {
+      throw storeErrorOf('the database did not give space back', error)
+    }
   }
 
   read(address: Address): Held {
@@ -133,6 +159,20 @@ export class LevelStore implements Store {
   async readMany(addresses: readonly Address[]): Promise<readonly Held[]> {
     this.#refuseUnusable()
     return readEntries(this.#db, addresses, READ, this.#options.hash)
+  }
+
+  get hasReceipts(): boolean {
+    return this.#receipts > 0
+  }
+
+  receipt(id: WriteId): Receipt | undefined {
+    this.#refuseUnusable()
+    return readReceipt(this.#db, id, this.#options.hash)
+  }
+
+  async receipts(ids: readonly WriteId[]): Promise<readonly (Receipt | undefined)[]> {
+    this.#refuseUnusable()
+    return readReceipts(this.#db, ids, this.#options.hash)
   }
 
   view(): StoreView {
@@ -158,6 +198,7 @@ export class LevelStore implements Store {
     this.#journalBytes += journal.length
     this.#journalBatches++
     if (batch.checkpoint !== undefined) {
+      this.#isCheckpointWanted = false
       this.#firstJournalRow = number
       this.#journalBytes = journal.length
       this.#journalBatches = 1
@@ -186,6 +227,7 @@ export class LevelStore implements Store {
     this.#journalBatches = loaded.state.replayedBatches
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
+    this.#receipts = loaded.receipts
     this.#poisoned = false
   }
 
@@ -196,6 +238,7 @@ export class LevelStore implements Store {
   async #write(batch: CommitBatch, number: number, journal: Buffer): Promise<void> {
     const { hash } = this.#options
     const rows = this.#db.batch()
+    if (batch.repairs !== undefined) writeRepairs(rows, batch.repairs)
     for (const { after, before } of batch.changes) {
       if (after === undefined) {
         if (typeof before === 'object') dropEntry(rows, before)
@@ -224,6 +267,7 @@ export class LevelStore implements Store {
     if (batch.writers !== undefined) rows.put(metaRow('writers'), sealJson(batch.writers, hash), READ)
     const purgeLog = this.#logPurge(batch, number, rows)
     const grounds = batch.frontier === undefined ? this.#grounds : this.#logGrounds(batch.frontier, rows)
+    const receipts = logReceipts(batch, number, this.#receipts, rows, hash)
     if (batch.checkpoint !== undefined) {
       for (const state of batch.checkpoint)
         rows.put(partitionRow(state.partition), sealRow(encodePartition(state), hash), READ)
@@ -234,6 +278,7 @@ export class LevelStore implements Store {
     await rows.write({ sync: true })
     this.#purgeLog = purgeLog
     this.#grounds = grounds
+    this.#receipts = receipts
   }
 
   #logPurge(batch: CommitBatch, number: number, rows: Rows): readonly PurgeRow[] {
@@ -276,9 +321,10 @@ interface Loaded {
   readonly journalBytes: number
   readonly purgeLog: readonly PurgeRow[]
   readonly grounds: readonly Buffer[]
+  readonly receipts: number
 }
 
-type Rows = ReturnType<Database['batch']>
+export type Rows = ReturnType<Database['batch']>
 
 function dropEntry(rows: Rows, entry: Entry): void {
   rows.del(entryRow(entry.address), READ)
@@ -286,6 +332,33 @@ function dropEntry(rows: Rows, entry: Entry): void {
   rows.del(hashRow(entry.keyHash), READ)
   const purge = purgeableAt(entry)
   if (purge !== undefined) rows.del(purgeRow(purge, entry.address), READ)
+}
+
+function writeRepairs(rows: Rows, { absent, reindexed, strays }: RowRepairs): void {
+  for (const { address, keyHash } of absent) {
+    rows.del(entryRow(address), READ)
+    rows.del(hashRow(keyHash), READ)
+  }
+  for (const stray of strays) rows.del(strayRow(stray), READ)
+  for (const entry of reindexed) {
+    const address = Buffer.from(entry.address, 'latin1')
+    rows.put(entryRow(entry.address), asBuffer(entry.envelope), READ)
+    rows.put(dotRow(partitionOf(entry.keyHash), entry.dot), address, READ)
+    rows.put(hashRow(entry.keyHash), address, READ)
+    const purge = purgeableAt(entry)
+    if (purge !== undefined) rows.put(purgeRow(purge, entry.address), Buffer.alloc(0), READ)
+  }
+}
+
+function strayRow(stray: StrayRow): Buffer {
+  switch (stray.index) {
+    case 'dot':
+      return dotRow(stray.partition, stray.dot)
+    case 'hash':
+      return hashRow(stray.keyHash)
+    case 'purge':
+      return purgeRow(stray.at, stray.address)
+  }
 }
 
 async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{ db: Database; loaded: Loaded }> {
@@ -320,7 +393,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   let batchNumber = folded
   let journalBytes = 0
   for await (const [name, row] of db.iterator({ gt: journalRow(folded), lt: rowsOf('j').lt, ...READ })) {
-    const number = numberOfJournalRow(name)
+    const number = numberOfRow(name)
     // A hole in LevelDB's log is skipped without a word (facts.md); here it is a missing number.
     if (number !== batchNumber + 1)
       throw new StoreError('data_missing', `the database lost batches ${batchNumber + 1} to ${number - 1}`)
@@ -340,6 +413,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
     journalBytes,
     purgeLog: (await db.keys({ ...rowsOf('g'), ...READ }).all()).map(purgeLogOfRow),
     grounds: await db.keys({ ...rowsOf('f'), ...READ }).all(),
+    receipts: await receiptsEver(db, hash),
     state: {
       identity: await metaOf<Identity>(db, 'identity', hash),
       roster: (await metaOf<Roster>(db, 'roster', hash)) ?? EMPTY_ROSTER,

@@ -1,6 +1,10 @@
 import {
+  bytesOf,
   leafOf,
+  partitionOf,
+  purgeableAt,
   SEQ_MAX,
+  StoreError,
   type Address,
   type CorruptRow,
   type Digest,
@@ -17,6 +21,7 @@ import {
   type Purgeable,
   type PurgeRecord,
   type Range,
+  type ReceiptGroup,
   type StoreView,
   type VersionVector,
   type WriterId,
@@ -30,6 +35,7 @@ import {
   entryRow,
   hashRow,
   hlcOfPurgeRow,
+  keyHashOfRow,
   purgeRow,
   purgeRowsEnd,
   rowsOf,
@@ -37,11 +43,14 @@ import {
 import type { Database } from './level-store.ts'
 import { findPurged, purgedAtMsOf } from './purge-log.ts'
 import { openRow } from './sealed-row.ts'
-import { heldIn, readEntries, readEntry, type Reading } from './read-rows.ts'
-import { storeErrorOf } from './store-trouble.ts'
+import { heldIn, isCorruption, readEntries, readEntry, type Reading } from './read-rows.ts'
+import { oldestGroups, receiptsEver } from './receipt-rows.ts'
+import { orStoreError, storeErrorOf } from './store-trouble.ts'
 
 /** Rows fetched at a time: large enough to make a page cheap, small enough not to hold the event loop. */
 const PAGE_ROWS = 256
+/** Where each is looked up by itself: values may be a megabyte each. */
+const SCAN_ROWS_AT_A_TIME = 16
 /** Each tells of up to a thousand keys. */
 const PURGE_LOG_PAGE_ROWS = 16
 /** And at most so many bytes of values at a time. */
@@ -81,17 +90,79 @@ export class LevelView implements StoreView {
   }
 
   async leaf(leaf: Leaf): Promise<LeafContent> {
-    const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
-    const names = await orStoreError(() => this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }).all())
-    const addresses = names.map((name) => name.toString('latin1'))
-    const held = await this.readMany(addresses)
+    const rows = await this.#hashRows(leaf)
+    const held = await this.readMany(rows.map(({ address }) => address))
     const entries: Entry[] = []
     const unreadable: Address[] = []
-    for (const [index, entry] of held.entries()) {
-      if (typeof entry === 'object' && leafOf(entry.keyHash) === leaf) entries.push(entry)
-      else if (typeof entry !== 'object') unreadable.push(addresses[index] ?? '')
+    const strays: Digest[] = []
+    for (const [index, { keyHash, address }] of rows.entries()) {
+      const entry = held[index]
+      if (typeof entry === 'object' && entry.keyHash === keyHash) entries.push(entry)
+      else if (typeof entry === 'object' || this.#hash.sha256(bytesOf(address)) !== keyHash) strays.push(keyHash)
+      else unreadable.push(address)
     }
-    return { entries, corrupt: held.length - entries.length, unreadable }
+    return { entries, corrupt: held.length - entries.length, unreadable, strays }
+  }
+
+  async occupiedLeaves(partition: Partition): Promise<ReadonlySet<Leaf>> {
+    const range = { ...rowsOf('h', String.fromCharCode(partition)), ...this.#reading() }
+    const names = await orStoreError(() => this.#db.keys(range))
+    try {
+      const leaves = new Set<Leaf>()
+      for (;;) {
+        const page = await orStoreError(() => names.nextv(PAGE_ROWS))
+        if (page.length === 0) return leaves
+        for (const name of page) leaves.add(leafOf(keyHashOfRow(name)))
+      }
+    } finally {
+      await names.close()
+    }
+  }
+
+  async unindexed(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const names = entries.map((entry) => indexRowsOf(entry))
+    const rows = await this.#getMany(names.flat())
+    let next = 0
+    return entries.filter(({ address }, index) => {
+      const [dot, hash, ...purge] = rows.slice(next, (next += names[index]?.length ?? 0))
+      const lead = [dot, hash].every((row) => row?.toString('latin1') === address)
+      return !lead || purge.includes(undefined)
+    })
+  }
+
+  /** A row in a block that cannot be read counts as missing. */
+  async #getMany(names: readonly Buffer[]): Promise<readonly (Buffer | undefined)[]> {
+    try {
+      return await this.#db.getMany([...names], this.#reading())
+    } catch {
+      return names.map((name) => {
+        try {
+          return this.#db.getSync(name, this.#reading())
+        } catch (error) {
+          if (isCorruption(error)) return undefined
+          throw storeErrorOf('the database cannot be read', error)
+        }
+      })
+    }
+  }
+
+  /**
+   * The hash index of a leaf. Where a block of it cannot be read, the dot index says what there is: whoever adds up the leaf
+   * notices if that is not all.
+   */
+  async #hashRows(leaf: Leaf): Promise<readonly { readonly keyHash: Digest; readonly address: Address }[]> {
+    const prefix = String.fromCharCode(leaf >>> 8, leaf & 0xff)
+    try {
+      const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('h', prefix), ...this.#reading() }).all())
+      return rows.map(([name, address]) => ({ keyHash: keyHashOfRow(name), address: address.toString('latin1') }))
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      const addresses = new Set<Address>()
+      for await (const { address } of this.dotIndex(leaf >>> 8)) addresses.add(address)
+      return [...addresses]
+        .map((address) => ({ keyHash: this.#hash.sha256(bytesOf(address)), address }))
+        .filter(({ keyHash }) => leafOf(keyHash) === leaf)
+    }
   }
 
   async *dotIndex(partition: Partition): AsyncGenerator<DotIndexRow> {
@@ -110,6 +181,37 @@ export class LevelView implements StoreView {
   }
 
   async *missing(
+    partition: Partition,
+    vector: VersionVector,
+    folded: ReadonlySet<WriterId>,
+  ): AsyncGenerator<Entry | CorruptRow> {
+    try {
+      yield* this.#missingByDots(partition, vector, folded)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      // A block of the dot index cannot be read. The hash index names the same entries; some are yielded twice.
+      for await (const addresses of this.#namedAddresses(String.fromCharCode(partition)))
+        for (const [index, entry] of (await this.readMany(addresses)).entries())
+          if (typeof entry !== 'object') yield { corrupt: addresses[index] ?? '' }
+          else if (!folded.has(entry.dot.writer) && !vector.covers(entry.dot)) yield entry
+    }
+  }
+
+  /** Pages of the addresses that the hash index names. */
+  async *#namedAddresses(prefix: string): AsyncGenerator<readonly Address[]> {
+    const names = await orStoreError(() => this.#db.values({ ...rowsOf('h', prefix), ...this.#reading() }))
+    try {
+      for (;;) {
+        const page = await orStoreError(() => names.nextv(PAGE_ROWS))
+        if (page.length === 0) return
+        yield page.map((name) => name.toString('latin1'))
+      }
+    } finally {
+      await names.close()
+    }
+  }
+
+  async *#missingByDots(
     partition: Partition,
     vector: VersionVector,
     folded: ReadonlySet<WriterId>,
@@ -138,7 +240,32 @@ export class LevelView implements StoreView {
     }
   }
 
-  async *scan({ from, below, reverse }: Range): AsyncGenerator<Entry | CorruptRow> {
+  async *scan(range: Range): AsyncGenerator<Entry | CorruptRow> {
+    let last: Address | undefined
+    try {
+      for await (const row of this.#scanRows(range)) {
+        yield row
+        last = 'corrupt' in row ? row.corrupt : row.address
+      }
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      // A block of entries cannot be read: the hash index names them, and each is looked up by itself.
+      const { from, below, reverse } = range
+      const rest: Address[] = []
+      for await (const addresses of this.#namedAddresses(''))
+        for (const address of addresses)
+          if (address >= from && address < below && isBehind(address, last, reverse)) rest.push(address)
+      rest.sort()
+      if (reverse === true) rest.reverse()
+      for (let next = 0; next < rest.length; next += SCAN_ROWS_AT_A_TIME) {
+        const addresses = rest.slice(next, next + SCAN_ROWS_AT_A_TIME)
+        for (const [index, held] of (await this.readMany(addresses)).entries())
+          yield typeof held === 'object' ? held : { corrupt: addresses[index] ?? '' }
+      }
+    }
+  }
+
+  async *#scanRows({ from, below, reverse }: Range): AsyncGenerator<Entry | CorruptRow> {
     // The last two are classic-level's own; other databases do without them.
     const options = {
       gte: entryRow(from),
@@ -179,6 +306,12 @@ export class LevelView implements StoreView {
     )
   }
 
+  async oldestReceipts(limit: number): Promise<{ total: number; groups: readonly ReceiptGroup[] }> {
+    const reading = this.#reading()
+    const total = await orStoreError(() => receiptsEver(this.#db, this.#hash, reading))
+    return { total, groups: await oldestGroups(this.#db, limit, reading, this.#hash) }
+  }
+
   async purgeRecord(keyHash: Digest): Promise<PurgeRecord | undefined> {
     const rows = await orStoreError(() => this.#db.iterator({ ...rowsOf('g'), reverse: true, ...this.#reading() }))
     try {
@@ -209,13 +342,24 @@ export class LevelView implements StoreView {
   }
 }
 
-/** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */
-async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
-  try {
-    return await read()
-  } catch (error) {
-    throw storeErrorOf('the database cannot be read', error)
-  }
+function isBehind(address: Address, last: Address | undefined, reverse: boolean | undefined): boolean {
+  if (last === undefined) return true
+  return reverse === true ? address < last : address > last
+}
+
+/** A block cannot be read: LevelDB checks what it unpacks, and nothing else. */
+function isDamage(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'data_missing'
+}
+
+/** The rows of the indexes that lead to an entry: dot, hash, and what may be purged. */
+function indexRowsOf(entry: Entry): Buffer[] {
+  const purge = purgeableAt(entry)
+  return [
+    dotRow(partitionOf(entry.keyHash), entry.dot),
+    hashRow(entry.keyHash),
+    ...(purge === undefined ? [] : [purgeRow(purge, entry.address)]),
+  ]
 }
 
 /** Jumps over what the vector covers without a gap, so that a pull costs what is missing and not what is there. */

@@ -15,6 +15,8 @@ export interface DataDirectory {
    * @throws {StoreError}
    */
   openDatabase(isNew: boolean): Promise<Database>
+  /** Has the database that was opened last give back space, where it can. */
+  compactDatabase?(): Promise<void>
 }
 
 const REBUILD_HINT =
@@ -64,6 +66,7 @@ async function openGuarded(
     return await LevelStore.open({
       hash,
       identityWitness,
+      compactDatabase: async () => directory.compactDatabase?.(),
       openDatabase: async () => {
         const db = await directory.openDatabase(!created)
         created = true

@@ -3,7 +3,7 @@ import { ClassicLevel } from 'classic-level'
 import { access, constants, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DurableFile } from './durable-file.ts'
-import type { Database, LevelStore } from './level-store.ts'
+import type { LevelStore } from './level-store.ts'
 import { openDirectory } from './open-directory.ts'
 import { messageOf, storeErrorOf } from './store-trouble.ts'
 
@@ -26,18 +26,46 @@ export async function openStore(options: OpenStoreOptions): Promise<LevelStore> 
   const { directory, hash } = options
   await makeUsable(directory)
   const location = join(directory, 'db')
+  let opened: ClassicLevel<Buffer, Buffer> | undefined
   return openDirectory(
     {
       path: directory,
       identity: new DurableFile(join(directory, 'identity.json')),
       databaseFiles: () => filesIn(location),
-      openDatabase: (isNew) => openClassicLevel(options, location, isNew),
+      openDatabase: async (isNew) => (opened = await openClassicLevel(options, location, isNew)),
+      compactDatabase: async () => {
+        if (opened !== undefined) await compactTables(opened)
+      },
     },
     hash,
   )
 }
 
-async function openClassicLevel(options: OpenStoreOptions, location: string, isNew: boolean): Promise<Database> {
+/**
+ * More than this is not rewritten for the sake of space: it would keep the disk busy for more than about a second, and closing
+ * waits for it. LevelDB gets there by itself, table by table, and what it has not got to is a small share of so much.
+ */
+const REWRITE_BYTES_MAX = 64 * 1024 ** 2
+/** Around and behind every row: their names begin with letters. */
+const FIRST_ROW = Buffer.alloc(1)
+const LAST_ROW = Buffer.alloc(1, 0xff)
+const AS_BYTES = { keyEncoding: 'buffer' } as const
+
+/**
+ * The write-ahead log becomes a table, and dropped rows leave the tables: else they lie there until enough has been written
+ * on top of them, and the log alone may hold a whole write buffer of what is long gone.
+ */
+async function compactTables(db: ClassicLevel<Buffer, Buffer>): Promise<void> {
+  const bytes = await db.approximateSize(FIRST_ROW, LAST_ROW, AS_BYTES)
+  // A range in which there is nothing costs no more than to empty the log.
+  await db.compactRange(bytes > REWRITE_BYTES_MAX ? LAST_ROW : FIRST_ROW, LAST_ROW, AS_BYTES)
+}
+
+async function openClassicLevel(
+  options: OpenStoreOptions,
+  location: string,
+  isNew: boolean,
+): Promise<ClassicLevel<Buffer, Buffer>> {
   const db = new ClassicLevel<Buffer, Buffer>(location, { keyEncoding: 'buffer', valueEncoding: 'buffer' })
   try {
     await db.open({

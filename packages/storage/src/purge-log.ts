@@ -1,6 +1,7 @@
 import {
   PURGE_RECORDS_MAX,
   PURGE_RECORD_BATCHES_MAX,
+  purgeableAt,
   type Change,
   type Digest,
   type Entry,
@@ -16,8 +17,11 @@ export interface PurgeRow {
 
 const KEY_HASH_BYTES = 32
 
+/** A value that went because another member has seen it deleted (frontier.md R19) is no purge. */
 export function droppedBy(changes: readonly Change[]): readonly Entry[] {
-  return changes.flatMap(({ after, before }) => (after === undefined && typeof before === 'object' ? [before] : []))
+  return changes.flatMap(({ after, before }) =>
+    after === undefined && typeof before === 'object' && purgeableAt(before) !== undefined ? [before] : [],
+  )
 }
 
 export function encodePurged(dropped: readonly Entry[], atMs: number): Buffer {

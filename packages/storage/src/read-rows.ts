@@ -43,7 +43,7 @@ export function heldIn(row: Buffer | undefined, address: Address, hash: Hash): H
   return entry === undefined || entry.address !== address ? 'corrupt' : entry
 }
 
-function isCorruption(error: unknown): boolean {
+export function isCorruption(error: unknown): boolean {
   return (
     error instanceof Error && (('code' in error && error.code === 'LEVEL_CORRUPTION') || /corrupt/i.test(error.message))
   )

@@ -7,10 +7,13 @@ export function sealRow(content: Buffer, hash: Hash): Buffer {
   return Buffer.concat([Buffer.from(hash.sha256(content), 'latin1').subarray(0, CHECKSUM_BYTES), content])
 }
 
+export function isSealed(row: Buffer, hash: Hash): boolean {
+  const content = row.subarray(CHECKSUM_BYTES)
+  return hash.sha256(content).slice(0, CHECKSUM_BYTES) === row.toString('latin1', 0, CHECKSUM_BYTES)
+}
+
 /** @throws {StoreError} `data_missing`: what this row told is lost, and nothing else tells it. */
 export function openRow(row: Buffer, hash: Hash, what: string): Buffer {
-  const content = row.subarray(CHECKSUM_BYTES)
-  if (hash.sha256(content).slice(0, CHECKSUM_BYTES) !== row.toString('latin1', 0, CHECKSUM_BYTES))
-    throw new StoreError('data_missing', `the database is damaged: ${what} fails its checksum`)
-  return content
+  if (!isSealed(row, hash)) throw new StoreError('data_missing', `the database is damaged: ${what} fails its checksum`)
+  return row.subarray(CHECKSUM_BYTES)
 }

@@ -3,6 +3,7 @@ import { ClassicLevel } from 'classic-level'
 import { mkdir, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DurableFile, syncDirectory } from './durable-file.ts'
+import { IdentityFile } from './identity-file.ts'
 import { storeErrorOf } from './store-trouble.ts'
 
 /** Whom a data directory was of: replicas that are none any more, and whoever lets this node in evicts (frontier.md R13). */
@@ -10,9 +11,11 @@ export interface Former {
   readonly replicas: readonly string[]
   /** Peer ports where members lived: a founder has no seeds to ask. */
   readonly addresses: readonly string[]
+  /** The id by which this node has asked to be let in, and may have been; empty for none. */
+  readonly joiner: string
 }
 
-export interface SetAside extends Former {
+export interface SetAside extends Omit<Former, 'joiner'> {
   /** Names the directory that the data goes to. */
   readonly stamp: string
   /** The data goes away altogether: an unfinished join holds nothing of its own. */
@@ -33,7 +36,7 @@ export async function setAside(directory: string, what: SetAside): Promise<strin
   if ((await ours(directory)).length === 0) return undefined
   await refuseLocked(directory)
   const { stamp, replicas, addresses, discards = false } = what
-  await write(directory, { replicas, addresses, moving: `${ASIDE}${stamp}`, discards })
+  await write(directory, { replicas, addresses, joiner: '', moving: `${ASIDE}${stamp}`, discards })
   await finishMove(directory)
   return discards ? undefined : join(directory, `${ASIDE}${stamp}`)
 }
@@ -44,7 +47,16 @@ export async function formerOf(directory: string): Promise<Former | undefined> {
   return read(directory)
 }
 
-/** Once the node is a member again. */
+/**
+ * Notes by which id the node is going to ask for a sponsor. A sponsor whose answer is lost in a crash has a member of that id, and
+ * of this name: only who asks by it once more is let in.
+ */
+export async function noteJoiner(directory: string, joiner: string): Promise<void> {
+  const before = await read(directory)
+  await write(directory, { replicas: [], addresses: [], moving: '', discards: false, ...before, joiner })
+}
+
+/** Once the node is a member. */
 export async function forgetFormer(directory: string): Promise<void> {
   await unlink(noteOf(directory).path).catch(unlessMissing)
 }
@@ -56,6 +68,17 @@ export async function asidesIn(directory: string): Promise<readonly string[]> {
     .filter((name) => name.startsWith(ASIDE))
     .toSorted()
     .map((name) => join(directory, name))
+}
+
+/**
+ * Removes what a node left that ended before it was anybody: a database without an identity (frontier.md R18).
+ * @throws {StoreError} `wrong_directory` when the directory says that it is somebody's.
+ */
+export async function discardUnfinished(directory: string): Promise<void> {
+  const record = await new IdentityFile(new DurableFile(join(directory, 'identity.json'))).read()
+  if (record?.sealed === true)
+    throw new StoreError('wrong_directory', `${directory} holds the data of replica ${record.replica}`)
+  for (const name of await ours(directory)) await rm(join(directory, name), { recursive: true, force: true })
 }
 
 interface Note extends Former {
@@ -124,11 +147,14 @@ async function read(directory: string): Promise<Note | undefined> {
 
 function parse(text: string): Note | undefined {
   try {
-    const { format, replicas, addresses, moving, discards } = JSON.parse(text) as Partial<Note> & { format?: unknown }
+    const { format, replicas, addresses, joiner, moving, discards } = JSON.parse(text) as Partial<Note> & {
+      format?: unknown
+    }
     const isRight = format === 1 && isTexts(replicas) && isTexts(addresses) && typeof discards === 'boolean'
     // The name becomes a path: it may lead nowhere but into this directory.
-    if (!isRight || typeof moving !== 'string' || !/^(aside-[\w.-]+)?$/.test(moving)) return undefined
-    return { replicas, addresses, moving, discards }
+    if (!isRight || typeof joiner !== 'string' || typeof moving !== 'string' || !/^(aside-[\w.-]+)?$/.test(moving))
+      return undefined
+    return { replicas, addresses, joiner, moving, discards }
   } catch {
     return undefined
   }

@@ -23,3 +23,12 @@ export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause instanceof Error ? error.cause.message : error.message
 }
+
+/** A store that is opened again takes its views along: whoever is reading then is told so, and not of iterators. */
+export async function orStoreError<T>(read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw storeErrorOf('the database cannot be read', error)
+  }
+}

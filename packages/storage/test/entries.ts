@@ -7,6 +7,7 @@ import {
   type Entry,
   type Hash,
   type Held,
+  type Receipt,
 } from '@grapevine/core'
 import { hash as nodeHash } from 'node:crypto'
 
@@ -39,6 +40,16 @@ export function entryOf(parts: EntryParts): Entry {
     },
     sha256,
   )
+}
+
+export function receiptWith(parts: Partial<Receipt> = {}): Receipt {
+  return {
+    version: { hlc: { wallMs: 7, counter: 8 }, replica: REPLICA },
+    expiresAtMs: 9,
+    fingerprint: '\0fingers',
+    atMs: 1_000,
+    ...parts,
+  }
 }
 
 /** A batch that stores these entries over what was there, with all that goes with it but the sums. */

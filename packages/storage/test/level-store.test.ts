@@ -1,11 +1,12 @@
 import { StoreError, type Identity } from '@grapevine/core'
 import { MemoryLevel } from 'memory-level'
+import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { asidesIn, forgetFormer, formerOf, LevelStore, openStore, setAside, type Database } from '../src/index.ts'
-import { batchOf, entryOf, sha256 } from './entries.ts'
+import { batchOf, entryOf, receiptWith, sha256 } from './entries.ts'
 import { collect, testStore } from './store-suite.ts'
 
 const FORMER = { replicas: ['c'.repeat(16)], addresses: ['h:7701'] }
@@ -61,6 +62,24 @@ testStore('classic-level', async () => {
       return openOnDisk(directory)
     },
   }
+})
+
+it('takes a receipt that is damaged for none, and a damaged group for one to forget', async () => {
+  const db = memory()
+  const store = await openInMemory(db)
+  const id = 'a'.repeat(16)
+  await store.commit(batchOf([], { receipts: [[id, receiptWith()]] }))
+  for (const name of [`i${id}`, 'k\0\0\0\0\0\x01']) {
+    const row = Buffer.from((await db.get(Buffer.from(name, 'latin1'))) ?? [])
+    row[12] = (row[12] ?? 0) ^ 1
+    await db.put(Buffer.from(name, 'latin1'), row)
+  }
+  expect(store.receipt(id)).toBeUndefined()
+  const view = store.view()
+  expect(await view.oldestReceipts(9)).toEqual({ total: 0, groups: [{ number: 1, atMs: 0, total: 0, ids: [] }] })
+  await view.close()
+  await store.reopen()
+  expect(store.receipt(id)).toBeUndefined()
 })
 
 const IDENTITY: Identity = {
@@ -158,6 +177,7 @@ describe('damage', () => {
     expect(await view.leaf((entry.keyHash.charCodeAt(0) << 8) | entry.keyHash.charCodeAt(1))).toEqual({
       entries: [],
       corrupt: 1,
+      strays: [],
       unreadable: [entry.address],
     })
     await view.close()
@@ -201,6 +221,36 @@ describe('the data directory', () => {
       replica: IDENTITY.replica,
       sealed: true,
     })
+  })
+
+  it('gives back what dropped rows took, and holds what it held', async () => {
+    const directory = await withData()
+    const store = await openOnDisk(directory)
+    const bytes = async (): Promise<number> => {
+      const names = await readdir(join(directory, 'db'))
+      const sizes = await Promise.all(names.map(async (name) => (await readFile(join(directory, 'db', name))).length))
+      return sizes.reduce((sum, size) => sum + size, 0)
+    }
+    const entries = Array.from({ length: 500 }, (_, index) =>
+      // Nothing that a table could compress.
+      entryOf({ key: `k${index}`, wallMs: 1, seq: index + 2, value: randomBytes(3_000).toString('base64') }),
+    )
+    await store.commit(batchOf(entries.map((after) => ({ after }))))
+    const full = await bytes()
+    await store.commit(batchOf(entries.map((before) => ({ after: undefined, before }))))
+    expect(await bytes()).toBeGreaterThan(full / 2)
+    store.wantCheckpoint()
+    expect(store.wantsCheckpoint).toBe(true)
+    await store.commit(batchOf([], { checkpoint: [] }))
+    expect(store.wantsCheckpoint).toBe(false)
+    await store.compact()
+    // What is left remembers the purge.
+    expect(await bytes()).toBeLessThan(full / 20)
+    await store.close()
+    await expect(store.compact()).rejects.toThrow(StoreError)
+    const again = await openOnDisk(directory)
+    expect(again.read(entryOf({ key: 'a', wallMs: 1, seq: 1 }).address)).toMatchObject({ dot: { seq: 1 } })
+    expect(again.read(entries[7]?.address ?? '')).toBeUndefined()
   })
 
   it('is refused while another process has it', async () => {
@@ -276,7 +326,7 @@ describe('the data directory', () => {
     'is set aside to the end after a crash when %s',
     async (when) => {
       const directory = await withData()
-      const note = { format: 1, ...FORMER, moving: 'aside-then', discards: false }
+      const note = { format: 1, ...FORMER, joiner: '', moving: 'aside-then', discards: false }
       await writeFile(join(directory, 'former.json'), JSON.stringify(note))
       const aside = join(directory, 'aside-then')
       if (when.startsWith('half')) {
@@ -305,7 +355,7 @@ describe('the data directory', () => {
 
   it('leads nowhere but into itself', async () => {
     const directory = await withData()
-    const note = { format: 1, ...FORMER, moving: 'aside-/../..', discards: true }
+    const note = { format: 1, ...FORMER, joiner: '', moving: 'aside-/../..', discards: true }
     await writeFile(join(directory, 'former.json'), JSON.stringify(note))
     await expect(formerOf(directory)).rejects.toMatchObject({ code: 'wrong_directory' })
     expect(await readdir(directory)).toContain('db')

@@ -10,7 +10,7 @@ import {
   type WriterId,
 } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
-import { batchOf, entryOf, WRITER } from './entries.ts'
+import { batchOf, entryOf, receiptWith, WRITER } from './entries.ts'
 
 const NO_WRITERS: ReadonlySet<WriterId> = new Set()
 
@@ -205,6 +205,53 @@ export function testStore(name: string, open: () => Promise<StoreUnderTest>): vo
       await during(store.view(), async (view) => {
         expect((await collect(view.scan(range))).map(keyOf)).toEqual(['b', 'b\0', 'b\u00ff'])
         expect((await collect(view.scan({ ...range, reverse: true }))).map(keyOf)).toEqual(['b\u00ff', 'b\0', 'b'])
+      })
+    })
+
+    it('remembers receipts over a crash, and in what order they came', async () => {
+      const under = await open()
+      expect(under.store.hasReceipts).toBe(false)
+      const ids = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(16))
+      const [a = '', b = '', c = '', d = ''] = ids
+      const later = receiptWith({ atMs: 2_000 })
+      await under.store.commit(
+        batchOf([], {
+          atMs: 1_000,
+          receipts: [
+            [a, receiptWith()],
+            [b, receiptWith()],
+          ],
+        }),
+      )
+      await under.store.commit(batchOf([]))
+      await under.store.commit(batchOf([], { atMs: 2_000, receipts: [[c, later]] }))
+      const store = await under.crashAndOpen()
+      expect(store.hasReceipts).toBe(true)
+      expect(store.receipt(a)).toEqual(receiptWith())
+      expect(await store.receipts([c, d, b])).toEqual([later, undefined, receiptWith()])
+      await during(store.view(), async (view) => {
+        const first = { number: 1, atMs: 1_000, total: 2, ids: [a, b] }
+        const second = { number: 3, atMs: 2_000, total: 3, ids: [c] }
+        expect(await view.oldestReceipts(100)).toEqual({ total: 3, groups: [first, second] })
+        expect(await view.oldestReceipts(2)).toEqual({ total: 3, groups: [first] })
+        expect(await view.oldestReceipts(1)).toEqual({ total: 3, groups: [first] })
+      })
+      await store.commit(batchOf([], { forgotten: { groups: [1], ids: [a] } }))
+      expect(await store.receipts(ids)).toEqual([undefined, receiptWith(), later, undefined])
+      await during(store.view(), async (view) => {
+        expect(await view.oldestReceipts(9)).toMatchObject({ total: 3, groups: [{ number: 3 }] })
+      })
+    })
+
+    it('forgets and keeps one receipt in the same batch', async () => {
+      const { store } = await open()
+      const id = 'a'.repeat(16)
+      await store.commit(batchOf([], { receipts: [[id, receiptWith()]] }))
+      const again = receiptWith({ expiresAtMs: 5 })
+      await store.commit(batchOf([], { receipts: [[id, again]], forgotten: { groups: [1], ids: [] } }))
+      expect(store.receipt(id)).toEqual(again)
+      await during(store.view(), async (view) => {
+        expect((await view.oldestReceipts(9)).groups).toMatchObject([{ number: 2, total: 2 }])
       })
     })
 

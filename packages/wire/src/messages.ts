@@ -1,4 +1,5 @@
 import {
+  AWAIT_VERSIONS_MS_MAX,
   ENTRIES_PER_QUESTION_MAX,
   FORMER_IDS_MAX,
   isAddress,
@@ -54,6 +55,9 @@ import { vector } from './vector-codec.ts'
 export type MessageCodecs = {
   readonly [Name in QuestionName]: { readonly question: Codec<Question<Name>>; readonly answer: Codec<Answer<Name>> }
 }
+
+type WantedVersion = Question<'await-versions'>['wanted'][number]
+type HeldVersion = Answer<'await-versions'>['held'][number]
 
 /** K and E keep all who ever were members. */
 const ROSTER_MAX = 65_536
@@ -243,6 +247,38 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     'newest-entry': {
       question: fields<Question<'newest-entry'>>({ address, held: list(version, 1), entries: list(entry, 1) }),
       answer: fields<Answer<'newest-entry'>>({ readable: flag, held: list(version, 1), entries: list(entry, 1) }),
+    },
+    'sound-leaf': {
+      // One leaf comes as a whole, however many entries share it.
+      question: fields<Question<'sound-leaf'>>({
+        leaf,
+        vector,
+        frontier: hlc,
+        roster: shortHash,
+        held: list(entryDigest, Number.MAX_SAFE_INTEGER),
+      }),
+      answer: fields<Answer<'sound-leaf'>>({
+        sameRoster: flag,
+        frontier: hlc,
+        sound: flag,
+        contains: flag,
+        vector,
+        listed: list(entryDigest, Number.MAX_SAFE_INTEGER),
+        entries,
+        purged: list(pair(digest, version), Number.MAX_SAFE_INTEGER),
+      }),
+    },
+    'await-versions': {
+      question: fields<Question<'await-versions'>>({
+        wanted: list(fields<WantedVersion>({ keyHash: digest, version }), ENTRIES_PER_QUESTION_MAX),
+        waitMs: count(AWAIT_VERSIONS_MS_MAX),
+      }),
+      answer: fields<Answer<'await-versions'>>({
+        held: list(
+          fields<HeldVersion>({ index: count(ENTRIES_PER_QUESTION_MAX - 1), atMs: count(WALL_MS_MAX) }),
+          ENTRIES_PER_QUESTION_MAX,
+        ),
+      }),
     },
     probe: { question: updates, answer: updates },
     'indirect-probe': {

@@ -1,6 +1,8 @@
 import {
+  AWAIT_VERSIONS_MS_MAX,
   byteStringOf,
   COUNTER_MAX,
+  ENTRIES_PER_QUESTION_MAX,
   INCARNATION_MAX,
   LEAVES,
   PARTITIONS,
@@ -191,6 +193,34 @@ export const anyMessages: AnyMessages = {
   'newest-entry': {
     question: fc.record({ address: anyAddress, held: anyVersions, entries: anyEntryOrNone }),
     answer: fc.record({ readable: fc.boolean(), held: anyVersions, entries: anyEntryOrNone }),
+  },
+  'sound-leaf': {
+    question: fc.record({
+      leaf: fc.nat(LEAVES - 1),
+      vector: anyVector,
+      frontier: anyHlc,
+      roster: anyShortHash,
+      held: fc.array(anyEntryDigest, { maxLength: 3 }),
+    }),
+    answer: fc.record({
+      sameRoster: fc.boolean(),
+      frontier: anyHlc,
+      sound: fc.boolean(),
+      contains: fc.boolean(),
+      vector: anyVector,
+      listed: fc.array(anyEntryDigest, { maxLength: 3 }),
+      entries: anyEntries,
+      purged: fc.array(fc.tuple(anyDigest, anyVersion), { maxLength: 3 }),
+    }),
+  },
+  'await-versions': {
+    question: fc.record({
+      wanted: fc.array(fc.record({ keyHash: anyDigest, version: anyVersion })),
+      waitMs: fc.nat(AWAIT_VERSIONS_MS_MAX),
+    }),
+    answer: fc.record({
+      held: fc.array(fc.record({ index: fc.nat(ENTRIES_PER_QUESTION_MAX - 1), atMs: fc.nat(WALL_MS_MAX) })),
+    }),
   },
   probe: { question: anyUpdates, answer: anyUpdates },
   'indirect-probe': {

@@ -84,7 +84,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the clock does not rise to what comes in',
     file: 'packages/replica/src/commit-plan.ts',
-    find: '      state.clock.witness(entry.version.hlc)\n',
+    find: '    this.#context.state.clock.witness(entry.version.hlc)\n',
     replace: '',
     foundBy: ['causality'],
   },

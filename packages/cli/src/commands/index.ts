@@ -18,9 +18,11 @@ import { repair } from './repair.ts'
 import { scrub } from './scrub.ts'
 import { server } from './server.ts'
 import { simulate } from './simulate.ts'
+import { snapshot } from './snapshot.ts'
 import { status } from './status.ts'
 import { tombstones } from './tombstones.ts'
 import { UNBUILT } from './unbuilt.ts'
+import { watchCommand } from './watch.ts'
 
 /** In the order of the overview. */
 export const COMMANDS: readonly Command[] = [
@@ -32,9 +34,11 @@ export const COMMANDS: readonly Command[] = [
   put,
   deleteCommand,
   list,
+  watchCommand,
   bucket,
   importCommand,
   exportCommand,
+  snapshot,
   divergence,
   diff,
   inspect,

@@ -5,16 +5,9 @@ import { helpOf } from '../help.ts'
 /** What the command is to do one day. Known by name, so that nobody takes it for a misspelling. */
 export const UNBUILT: readonly Command[] = [
   unbuilt('doctor', 'Find what is unwell', 'doctor', 'grapevine status'),
-  unbuilt('watch', 'Follow the changes of a bucket', 'watch BUCKET [--prefix P]', 'grapevine list BUCKET'),
   unbuilt('gossip', 'Look into the gossip', 'gossip rumors | tail | aggregates', 'grapevine members'),
   unbuilt('explain', 'Why a key has the value it has', 'explain BUCKET KEY', 'grapevine inspect BUCKET KEY'),
   unbuilt('verify', 'Check the proof for a key', 'verify BUCKET KEY', 'grapevine inspect BUCKET KEY'),
-  unbuilt(
-    'snapshot',
-    'Save and restore a moment',
-    'snapshot save FILE | restore FILE [--as-new]',
-    'grapevine export BUCKET',
-  ),
   unbuilt('bench', 'Measure a cluster', 'bench', 'grapevine status'),
   unbuilt('completion', 'Completion for a shell', 'completion bash | zsh | fish', 'grapevine --help'),
 ]

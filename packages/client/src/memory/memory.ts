@@ -89,7 +89,8 @@ function fail({ code, outcome, applied = true }: MemoryFailure, request: Outgoin
 }
 
 function nodeRequest({ method, path, headers, body }: OutgoingRequest): Parameters<MemoryNode['handle']>[0] {
-  return { method, path, headers: new Headers(headers), body: body ?? new Uint8Array() }
+  // Bodies that are streams are an operator's, and this node has none.
+  return { method, path, headers: new Headers(headers), body: body instanceof Uint8Array ? body : new Uint8Array() }
 }
 
 function answerOf({ status, headers, body, events }: NodeAnswer): Answer {

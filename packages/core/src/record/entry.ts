@@ -2,6 +2,7 @@ import type { ByteString } from '../bytes/latin1.ts'
 import type { Hlc } from '../clock/hlc.ts'
 import type { Dot, Version } from '../version/version.ts'
 import type { Address } from './address.ts'
+import type { WriteName } from './write-name.ts'
 
 /** 32 bytes of SHA-256. */
 export type Digest = ByteString
@@ -18,6 +19,8 @@ export interface Entry {
   readonly contentType: string
   /** `undefined` in a tombstone. An empty value is a value. */
   readonly value: Uint8Array | undefined
+  /** What the client called this write, if it did. */
+  readonly name: WriteName | undefined
   /** SHA-256 of the envelope's body, which covers every other field. */
   readonly hash: Digest
   /** The bytes that go to disk and to other replicas: the hash, then the body. */

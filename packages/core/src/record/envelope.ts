@@ -3,13 +3,14 @@ import type { Hash } from '../ports.ts'
 import type { Dot, Version } from '../version/version.ts'
 import { isAddress, type Address } from './address.ts'
 import type { Digest, Entry } from './entry.ts'
+import { FINGERPRINT_BYTES, WRITE_ID_BYTES, type WriteName } from './write-name.ts'
 
 /**
  * The envelope: the one form in which an entry is stored, sent and hashed (docs/format.md).
  *
  * ```
  *  0  32  SHA-256 of all that follows (the body): checksum, entry hash and last tie-break in one
- * 32   1  format, 1
+ * 32   1  format: 1, or 2 when the write has a name
  * 33   1  kind: 0 value, 1 tombstone
  * 34   8  hlc: 48 bits of milliseconds, 16 of counter, big-endian
  * 42   8  replica id
@@ -18,13 +19,17 @@ import type { Digest, Entry } from './entry.ts'
  * 64   6  expiry in milliseconds since 1970, big-endian, 0 for never
  * 70   2  length of the address
  * 72   2  length of the content type
- * 74      address, content type (UTF-8 checked at the border, ASCII), value
+ * 74  24  in format 2 only: write id (16), fingerprint of the request (8)
+ * 74      or 98: address, content type (UTF-8 checked at the border, ASCII), value
  * ```
  *
  * The address is inside, so that a row that was swapped with another one is as corrupt as a flipped bit.
  */
 export const ENVELOPE_FORMAT = 1
+/** Of writes with a name alone: what has none is, to the byte, what it was before there were names. */
+export const ENVELOPE_FORMAT_NAMED = 2
 export const ENVELOPE_HEADER_BYTES = 74
+const NAME_BYTES = WRITE_ID_BYTES + FINGERPRINT_BYTES
 const HASH_BYTES = 32
 const SEQ_AT = 58
 const TOMBSTONE = 1
@@ -38,13 +43,15 @@ export interface EnvelopeFields {
   readonly expiresAtMs: number
   readonly contentType: string
   readonly value: Uint8Array | undefined
+  readonly name?: WriteName | undefined
 }
 
 export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
-  const { address, version, dot, expiresAtMs, contentType, value } = fields
-  const valueAt = ENVELOPE_HEADER_BYTES + address.length + contentType.length
+  const { address, version, dot, expiresAtMs, contentType, value, name } = fields
+  const addressAt = ENVELOPE_HEADER_BYTES + (name === undefined ? 0 : NAME_BYTES)
+  const valueAt = addressAt + address.length + contentType.length
   const envelope = allocate(valueAt + (value?.length ?? 0))
-  envelope[32] = ENVELOPE_FORMAT
+  envelope[32] = name === undefined ? ENVELOPE_FORMAT : ENVELOPE_FORMAT_NAMED
   envelope[33] = value === undefined ? TOMBSTONE : 0
   writeUint48(envelope, 34, version.hlc.wallMs)
   writeUint16(envelope, 40, version.hlc.counter)
@@ -54,8 +61,9 @@ export function sealEntry(fields: EnvelopeFields, hash: Hash): Entry {
   writeUint48(envelope, 64, expiresAtMs)
   writeUint16(envelope, 70, address.length)
   writeUint16(envelope, 72, contentType.length)
-  writeByteString(envelope, ENVELOPE_HEADER_BYTES, address)
-  writeByteString(envelope, ENVELOPE_HEADER_BYTES + address.length, contentType)
+  if (name !== undefined) writeByteString(envelope, ENVELOPE_HEADER_BYTES, name.id + name.fingerprint)
+  writeByteString(envelope, addressAt, address)
+  writeByteString(envelope, addressAt + address.length, contentType)
   if (value !== undefined) envelope.set(value, valueAt)
   const digest = hash.sha256(envelope.subarray(HASH_BYTES))
   writeByteString(envelope, 0, digest)
@@ -88,17 +96,24 @@ export function openEnvelope(envelope: Uint8Array, hash: Hash): Entry | undefine
   if (envelope.length < ENVELOPE_HEADER_BYTES) return undefined
   const digest = hash.sha256(envelope.subarray(HASH_BYTES))
   if (!startsWithByteString(envelope, 0, digest)) return undefined
+  const format = envelope[32]
   const kind = envelope[33]
-  const contentTypeAt = ENVELOPE_HEADER_BYTES + readUint16(envelope, 70)
+  const addressAt = addressAtOf(envelope)
+  const contentTypeAt = addressAt + readUint16(envelope, 70)
   const contentTypeBytes = readUint16(envelope, 72)
   const valueAt = contentTypeAt + contentTypeBytes
-  if (envelope[32] !== ENVELOPE_FORMAT || kind === undefined || kind > TOMBSTONE) return undefined
+  if (format !== ENVELOPE_FORMAT && format !== ENVELOPE_FORMAT_NAMED) return undefined
+  if (kind === undefined || kind > TOMBSTONE) return undefined
   if (contentTypeBytes > CONTENT_TYPE_BYTES_MAX || valueAt > envelope.length) return undefined
   if (kind === TOMBSTONE && valueAt !== envelope.length) return undefined
   if (readUint48(envelope, SEQ_AT) < 1) return undefined
-  const address = byteStringOf(envelope.subarray(ENVELOPE_HEADER_BYTES, contentTypeAt))
+  const address = byteStringOf(envelope.subarray(addressAt, contentTypeAt))
   if (!isAddress(address)) return undefined
   return new EnvelopeEntry(envelope, address, digest, hash)
+}
+
+function addressAtOf(envelope: Uint8Array): number {
+  return ENVELOPE_HEADER_BYTES + (envelope[32] === ENVELOPE_FORMAT_NAMED ? NAME_BYTES : 0)
 }
 
 /**
@@ -134,9 +149,18 @@ class EnvelopeEntry implements Entry {
 
   get keyHash(): Digest {
     const { envelope, address } = this
-    return (this.#keyHash ??= this.#hash.sha256(
-      envelope.subarray(ENVELOPE_HEADER_BYTES, ENVELOPE_HEADER_BYTES + address.length),
-    ))
+    const addressAt = addressAtOf(envelope)
+    return (this.#keyHash ??= this.#hash.sha256(envelope.subarray(addressAt, addressAt + address.length)))
+  }
+
+  get name(): WriteName | undefined {
+    const { envelope } = this
+    if (envelope[32] !== ENVELOPE_FORMAT_NAMED) return undefined
+    const fingerprintAt = ENVELOPE_HEADER_BYTES + WRITE_ID_BYTES
+    return {
+      id: byteStringOf(envelope.subarray(ENVELOPE_HEADER_BYTES, fingerprintAt)),
+      fingerprint: byteStringOf(envelope.subarray(fingerprintAt, fingerprintAt + FINGERPRINT_BYTES)),
+    }
   }
 
   get version(): Version {
@@ -158,11 +182,11 @@ class EnvelopeEntry implements Entry {
   get value(): Uint8Array | undefined {
     const { envelope, address } = this
     if (envelope[33] === TOMBSTONE) return undefined
-    return (this.#value ??= envelope.subarray(ENVELOPE_HEADER_BYTES + address.length + readUint16(envelope, 72)))
+    return (this.#value ??= envelope.subarray(addressAtOf(envelope) + address.length + readUint16(envelope, 72)))
   }
 
   get contentType(): string {
-    const from = ENVELOPE_HEADER_BYTES + this.address.length
+    const from = addressAtOf(this.envelope) + this.address.length
     return byteStringOf(this.envelope.subarray(from, from + readUint16(this.envelope, 72)))
   }
 }

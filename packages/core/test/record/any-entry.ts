@@ -49,6 +49,10 @@ export const anyFields: fc.Arbitrary<EnvelopeFields> = fc
     expiresAtMs: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: WALL_MS_MAX }), fc.constant(WALL_MS_MAX)),
     contentType: anyBytes(0, CONTENT_TYPE_BYTES_MAX).map(byteStringOf),
     value: fc.option(anyBytes(0, 600), { nil: undefined }),
+    name: fc.option(
+      fc.record({ id: anyBytes(16, 16).map(byteStringOf), fingerprint: anyBytes(8, 8).map(byteStringOf) }),
+      { nil: undefined },
+    ),
   })
   .map((fields) => ({ ...fields, keyHash: keyHashOf(fields.address) }))
 
@@ -75,8 +79,8 @@ export function entryWith(fields: Partial<EnvelopeFields> = {}): Entry {
 /** All fields of an entry as plain data, whether it holds them or works them out. */
 export function fieldsOf(entry: Entry | undefined): Entry | undefined {
   if (entry === undefined) return undefined
-  const { address, keyHash, version, dot, expiresAtMs, contentType, value, hash, envelope } = entry
-  return { address, keyHash, version, dot, expiresAtMs, contentType, value, hash, envelope }
+  const { address, keyHash, version, dot, expiresAtMs, contentType, value, name, hash, envelope } = entry
+  return { address, keyHash, version, dot, expiresAtMs, contentType, value, name, hash, envelope }
 }
 
 export function keyHashOf(address: Address): string {

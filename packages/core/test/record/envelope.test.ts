@@ -119,6 +119,14 @@ describe('the envelope', () => {
     expect(fieldsOf(openEnvelope(sealed.envelope, sha256))).toEqual(fieldsOf(sealed))
   })
 
+  it('is the same to the byte for a write without a name as before there were names', () => {
+    const { envelope, hash } = entryWith()
+    expect(envelope[32]).toBe(1)
+    expect(Buffer.from(hash, 'latin1').toString('hex')).toBe(
+      'd3445423882d8243f1f6df01aeedffa29be4bc905a95aeca810a889d7d2e8bf7',
+    )
+  })
+
   it('opens wherever it lies in a larger buffer', () => {
     const sealed = entryWith()
     const larger = Buffer.concat([new Uint8Array(13), sealed.envelope, new Uint8Array(7)])
@@ -128,7 +136,7 @@ describe('the envelope', () => {
   })
 
   it.each<{ what: string; change: (body: DataView) => void; bytes?: number }>([
-    { what: 'another format', change: (body) => body.setUint8(32, 2) },
+    { what: 'another format', change: (body) => body.setUint8(32, 3) },
     { what: 'another kind', change: (body) => body.setUint8(33, 2) },
     { what: 'a tombstone with a value', change: (body) => body.setUint8(33, 1) },
     { what: 'the number 0', change: (body) => body.setUint8(63, 0) },
@@ -139,6 +147,7 @@ describe('the envelope', () => {
     { what: 'a content type that is too long', change: (body) => body.setUint16(72, 256), bytes: 600 },
     { what: 'a bucket in upper case', change: (body) => body.setUint8(74, 0x54) },
     { what: 'a header alone', change: () => {}, bytes: ENVELOPE_HEADER_BYTES },
+    { what: 'a format with a name and no room for one', change: (body) => body.setUint8(32, 2), bytes: 90 },
   ])('rejects $what, though the checksum is right', ({ change, bytes }) => {
     const { envelope } = entryWith()
     expect(

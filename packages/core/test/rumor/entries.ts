@@ -10,6 +10,7 @@ export function entryOf(key: string, counter: number, bytes = 100): Entry {
     expiresAtMs: 0,
     contentType: '',
     value: undefined,
+    name: undefined,
     hash: `${key}@${counter}`,
     envelope: new Uint8Array(bytes),
   }

@@ -95,7 +95,7 @@ const CLOSE = { connection: 'close' }
  * connection, and the answer is lost with it; so the answer is complete at once, but the response ends only when
  * the client has, or took too long.
  */
-function refuse(request: IncomingMessage, response: ServerResponse, trouble: Trouble): void {
+export function refuse(request: IncomingMessage, response: ServerResponse, trouble: Trouble): void {
   const { status, headers, body } = answerOf(trouble, traceIdOf(request))
   response.writeHead(status, headers)
   response.write(body)

@@ -1,6 +1,7 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ProblemCode } from '@grapevine/contract'
+import { mayTakeLong } from './long-request.ts'
 import { answerOf, newTraceId, ProblemError } from './problem.ts'
 
 interface ParserError extends Error {
@@ -14,6 +15,7 @@ interface ParserError extends Error {
  * the answer is written by hand, and the connection ends with it: where the next request would begin, nobody knows.
  */
 export function answerClientError(error: ParserError, socket: Socket): void {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && mayTakeLong(socket)) return
   if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
     socket.destroy()
     return

@@ -28,14 +28,29 @@ const COUNTERS: Readonly<Record<CounterName, CounterRow>> = {
   scrub_leaves: ['scrub_leaves_total', 'Leaves that the scrub has read and summed up'],
   scrub_bytes: ['scrub_bytes_total', 'Bytes of entries that the scrub has read, leaf by leaf'],
   scrub_passes: ['scrub_passes_total', 'Passes of the scrub over all entries'],
-  suspect_leaves: ['suspect_leaves_total', 'Leaves found that have lost rows which no other node gave back'],
+  suspect_leaves: ['suspect_leaves_total', 'Leaves found whose rows do not add up: rows were lost'],
+  mended_leaves: ['mended_leaves_total', 'Leaves with lost rows that were replaced by those of another node'],
+  settled_rows: [
+    'settled_rows_total',
+    'Rows that only one of two sound nodes held: taken, or dropped as purged',
+    'outcome',
+    ['taken', 'dropped'],
+  ],
   orphaned_index_rows: ['orphaned_index_rows_total', 'Rows of the dot index found that lead to another entry'],
+  reindexed_entries: ['reindexed_entries_total', 'Entries found to which an index did not lead any more'],
   false_suspicions: ['false_suspicions_total', 'Members that were suspected and turned out to be alive'],
   refused_entries: ['refused_entries_total', 'Entries refused because they are older than a purge'],
   store_reopens: ['store_reopens_total', 'Reopenings of the store after a failed write'],
   read_repairs: ['read_repairs_total', 'Entries taken in because a read by quorum found something newer elsewhere'],
   session_waits: ['session_waits_total', 'Requests that waited until this node had seen what their session had'],
   session_behind: ['session_behind_total', 'Requests whose time was over before this node had seen that'],
+  watches: [
+    'watches_total',
+    'Watches that began, anew or from where another was, that read on from the store, and that missed something',
+    'how',
+    ['new', 'resumed', 'reread', 'resync'],
+  ],
+  watch_events: ['watch_events_total', 'Changes told to those who watch'],
 }
 
 const DISTRIBUTIONS: Readonly<

@@ -169,7 +169,7 @@ function registerScrub(app: FastifyInstance, context: ServerContext): void {
   const { log, replica } = context
   routeGet(app, context, '/v1/admin/scrub', (request, response) => {
     takeNoQuery(request)
-    sendJson(response, scrubBody(replica.scrubReport()))
+    sendJson(response, scrubBody(replica.scrubReport(), context))
   })
 
   // Begins one and does not wait: it takes as long as reading everything takes.
@@ -177,7 +177,7 @@ function registerScrub(app: FastifyInstance, context: ServerContext): void {
     takeNoQuery(request)
     const report = replica.scrub()
     log.info('scrub-asked-for')
-    sendJson(response, scrubBody(report), {}, report.running ? 202 : 200)
+    sendJson(response, scrubBody(report, context), {}, report.running ? 202 : 200)
   })
 }
 
@@ -209,9 +209,6 @@ function registerUnbuilt(app: FastifyInstance, context: ServerContext): void {
   routeGet(app, context, '/v1/admin/divergence/stream', unbuilt('The stream of divergence'))
   routeGet(app, context, '/v1/admin/proof/:bucket/*', unbuilt('The inclusion proof'))
   routeGet(app, context, '/v1/admin/events', unbuilt('The stream of events'))
-  route(app, context, 'POST', '/v1/admin/restore', unbuilt('Restoring into a running cluster', true))
-  route(app, context, 'POST', '/v1/visibility', unbuilt('Waiting for visibility'))
-  routeGet(app, context, '/v1/watch/:bucket', unbuilt('Watching a bucket'))
 }
 
 function exchangeBody(report: ExchangeReport): ExchangeBody {
@@ -219,17 +216,25 @@ function exchangeBody(report: ExchangeReport): ExchangeBody {
   return { ...counts, at: new Date(atMs).toISOString(), ...(error === undefined ? {} : { error }) }
 }
 
-function scrubBody(report: ScrubReport | undefined): ScrubBody {
-  if (report === undefined) return NEVER_SCRUBBED
+function scrubBody(report: ScrubReport | undefined, { loaded, replica }: ServerContext): ScrubBody {
+  const { name } = loaded.config
+  const undecided = replica.status().undecided.map(({ address, with: other, isHeldHere }) => ({
+    bucket: bucketOf(address),
+    ...keyFields(keyOf(address)),
+    heldBy: isHeldHere ? name : other,
+    lackedBy: isHeldHere ? other : name,
+  }))
+  if (report === undefined) return { ...NEVER_SCRUBBED, undecided }
   const { startedMs, finishedMs, ...counts } = report
   return {
     ...counts,
+    undecided,
     startedAt: new Date(startedMs).toISOString(),
     finishedAt: finishedMs === undefined ? null : new Date(finishedMs).toISOString(),
   }
 }
 
-const NEVER_SCRUBBED: ScrubBody = {
+const NEVER_SCRUBBED: Omit<ScrubBody, 'undecided'> = {
   running: false,
   startedAt: null,
   finishedAt: null,
@@ -240,7 +245,10 @@ const NEVER_SCRUBBED: ScrubBody = {
   corrupt: 0,
   hidden: 0,
   healed: 0,
+  cleared: 0,
   orphanedIndexRows: 0,
+  reindexed: 0,
+  mendedLeaves: 0,
   suspectLeaves: 0,
 }
 

@@ -5,16 +5,19 @@ import {
   isBucketName,
   KEY_BYTES_MAX,
   NO_POLICY,
+  writeNameOf,
   type Address,
   type BucketPolicy,
   type ByteString,
+  type Hash,
   type Precondition,
+  type WriteName,
 } from '@grapevine/core'
 import { preconditionOf } from '../http/entity-tags.ts'
+import { checkIdempotencyKey } from '../http/idempotency.ts'
 import { decodeMsgpack, MalformedMsgpackError } from '../http/msgpack.ts'
 import { ProblemError, problemFrom } from '../http/problem.ts'
-import { notImplemented } from '../http/route.ts'
-import { contentTypeOf, expiryOf } from './parameters.ts'
+import { contentTypeOf, expiryOf, ttlAsSaid } from './parameters.ts'
 
 /** One operation, ready to be done; or what is wrong with this one alone, which harms none of the others. */
 export type BatchStep =
@@ -27,6 +30,7 @@ export type BatchStep =
       readonly contentType: string
       readonly expiresAtMs: number
       readonly precondition: Precondition | undefined
+      readonly name: WriteName | undefined
     }
   | { readonly kind: 'wrong'; readonly problem: ProblemError }
 
@@ -40,6 +44,7 @@ export interface BatchLimits {
   readonly valueMax: number
   readonly wallMs: number
   readonly policyOf: (bucket: string) => BucketPolicy
+  readonly hash: Hash
 }
 
 type Fields = ReadonlyMap<string, unknown>
@@ -110,16 +115,20 @@ function parseOp(op: unknown, index: number, limits: BatchLimits): BatchStep {
   try {
     const address = addressFor(bucket, key, encoding)
     if (name === 'get') return { kind: 'get', address }
-    if (id !== undefined) throw notImplemented('The idempotency key of an operation ("id")', true)
     if (value !== undefined && value.length > limits.valueMax)
       throw new ProblemError('too_large', `The value may have at most ${limits.valueMax} bytes.`)
-    return {
-      kind: 'write',
+    const write = {
       address,
       value,
       contentType: name === 'put' ? contentTypeOf(contentType) : '',
-      expiresAtMs: expiryOf(ttl, name === 'put' ? limits.policyOf(bucket) : NO_POLICY, limits.wallMs, 'bad_body'),
       precondition: preconditionOf(ifMatch && quoted(ifMatch), ifAbsent === true ? '*' : undefined),
+    }
+    if (id !== undefined) checkIdempotencyKey(id, 'bad_body')
+    return {
+      kind: 'write',
+      ...write,
+      expiresAtMs: expiryOf(ttl, name === 'put' ? limits.policyOf(bucket) : NO_POLICY, limits.wallMs, 'bad_body'),
+      name: id === undefined ? undefined : writeNameOf(id, { ...write, ttlMs: ttlAsSaid(ttl) }, limits.hash),
     }
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error
@@ -132,7 +141,8 @@ function quoted(etag: string): string {
   return etag === '*' || etag.includes('"') ? etag : `"${etag}"`
 }
 
-function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
+/** Bucket and key as JSON shows them. */
+export function addressFor(bucket: string, key: string, keyEncoding: 'base64url' | undefined): Address {
   if (!isBucketName(bucket)) throw new ProblemError('bad_bucket', 'This is no bucket name.')
   const bytes = keyEncoding === undefined ? utf8Of(key) : base64UrlOf(key)
   if (bytes.length >= 1 && bytes.length <= KEY_BYTES_MAX) return addressOf(bucket, bytes)

@@ -16,9 +16,10 @@ import type { FastifyInstance } from 'fastify'
 import { Packr } from 'msgpackr'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
+import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { problemBody, ProblemError, problemFrom, traceIdOf, unreadable } from '../http/problem.ts'
 import { parseQuery, queryOf } from '../http/query.ts'
-import { refuseUnbuiltHeaders, route } from '../http/route.ts'
+import { route } from '../http/route.ts'
 import { awaitSession, hasSeen, sessionHeaders, sessionOf } from '../http/session.ts'
 import { parseBatch, type BatchStep } from './batch-request.ts'
 import { memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
@@ -77,8 +78,9 @@ async function receive(
   const { clock, loaded, replica } = context
   try {
     parseQuery(queryOf(request.url ?? ''), [])
-    refuseUnbuiltHeaders(request, true)
     const session = sessionOf(request, context)
+    if (idempotencyKeyOf(request) !== undefined)
+      throw new ProblemError('bad_header', 'In a batch each operation has its own idempotency key, its "id".')
     const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
     const body = await bodyOf(request, response, BATCH_BYTES_MAX)
     if (body === undefined) return undefined
@@ -87,6 +89,7 @@ async function receive(
       valueMax,
       wallMs: clock.wallMs(),
       policyOf: (bucket) => replica.policyOf(bucket),
+      hash: context.hash,
     })
     return {
       steps,
@@ -184,7 +187,7 @@ function runInOrder(
 
   const write = async (step: BatchStep & { readonly kind: 'write' }): Promise<Result> => {
     try {
-      const { address, value, contentType, expiresAtMs, precondition } = step
+      const { address, value, contentType, expiresAtMs, precondition, name } = step
       if (precondition !== undefined && session !== undefined) {
         const options = { replica, timeoutMs, outcome: 'not-applied' } as const
         if (await awaitSession(session, partitionIn(address), options)) seen.hasGap = true
@@ -198,6 +201,7 @@ function runInOrder(
         timeoutMs,
         ...(precondition === undefined ? {} : { precondition }),
         ...(session === undefined ? {} : { after: session.hlc }),
+        ...(name === undefined ? {} : { name }),
       })
       seen.note(result.kind === 'applied' ? result.seen : result.held)
       if (result.kind === 'precondition-failed') {
@@ -214,7 +218,8 @@ function runInOrder(
         }
       }
       const { version, acks, members } = result
-      return { status: 204, etag: etagOf(version), acks: { count: acks, of: members }, ...expiry(expiresAtMs) }
+      const receipt = { etag: etagOf(version), acks: { count: acks, of: members } }
+      return { status: 204, ...receipt, ...expiry(result.expiresAtMs) }
     } catch (error) {
       return failed(error, true)
     }

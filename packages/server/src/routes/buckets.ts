@@ -5,9 +5,10 @@ import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
 import { decodeBucket, keyPathOf } from '../http/key-path.ts'
+import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { ProblemError, problemFrom } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
-import { jsonFields, refuseUnbuiltHeaders, route, routeGet, sendJson } from '../http/route.ts'
+import { jsonFields, route, routeGet, sendJson } from '../http/route.ts'
 import { memberCount, timeoutOf, ttlMsOf, writeConcernOf } from './parameters.ts'
 
 /** A policy is a handful of words. */
@@ -71,7 +72,8 @@ async function receive(
   try {
     const { bucket, query } = targetOf(request)
     const parameters = parseQuery(query, ['w', 'timeout'])
-    refuseUnbuiltHeaders(request, true)
+    if (idempotencyKeyOf(request) !== undefined)
+      throw new ProblemError('bad_header', 'A policy needs no idempotency key: written twice, it is the same.')
     const w = writeConcernOf(parameters.get('w'), replica)
     const timeoutMs = timeoutOf(parameters.get('timeout'), loaded.config.requestTimeout)
     const body = await bodyOf(request, response, BODY_BYTES_MAX)

@@ -37,7 +37,7 @@ export function registerEviction(app: FastifyInstance, context: ServerContext): 
       changed,
       warning:
         `Writes that ${name} had taken and no other member has are lost to the cluster, unless somebody salvages them from its ` +
-        `data directory. It is refused for good under this id. If it runs, or is started again, it sets its data aside and ` +
+        `data directory (grapevine snapshot save FILE --from DIR). It is refused for good under this id. If it runs, or is started again, it sets its data aside and ` +
         `joins anew, empty: stop it if it is not to come back.`,
     }
     sendJson(response, body)

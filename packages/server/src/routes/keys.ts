@@ -8,6 +8,7 @@ import {
   isExpired,
   NO_POLICY,
   partitionOf,
+  writeNameOf,
   type Address,
   type Entry,
   type Partition,
@@ -23,11 +24,20 @@ import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/enti
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
-import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
+import { answerFailure } from '../http/route.ts'
 import { awaitSession, hasSeen, sessionHeaders, sessionOf } from '../http/session.ts'
 import { httpDate } from '../http/http-date.ts'
+import { idempotencyKeyOf } from '../http/idempotency.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
-import { consistencyOf, contentTypeOf, expiryOf, memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
+import {
+  consistencyOf,
+  contentTypeOf,
+  expiryOf,
+  memberCount,
+  timeoutOf,
+  ttlAsSaid,
+  writeConcernOf,
+} from './parameters.ts'
 
 const PATTERN = '/v1/kv/:bucket/*'
 const LABEL = '/v1/kv/{bucket}/{key}'
@@ -83,6 +93,12 @@ interface LateRead {
 
 /** A write on its way, and the session that it belongs to. */
 type SessionWrite = WriteRequest & { readonly session: SessionToken | undefined }
+
+/** All of a write but what it writes. */
+interface WriteTarget extends Omit<SessionWrite, 'value' | 'contentType' | 'name'> {
+  readonly idempotencyKey: string | undefined
+  readonly ttlMs: number | undefined
+}
 
 type Run = (request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number) => void
 
@@ -243,35 +259,37 @@ class KeyRoutes {
       request,
       response,
       this.#context.loaded.config.valueMax,
-      (value) => void this.#write(request, response, meter, startedMs, { ...target, value, contentType }),
+      (value) => void this.#write(request, response, meter, startedMs, this.#named(target, value, contentType)),
       () => meter.answered(response.statusCode, startedMs),
     )
   }
 
   delete(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number): void {
     const target = this.#writeTarget(request)
-    void this.#write(request, response, meter, startedMs, {
-      ...target,
-      value: undefined,
-      contentType: '',
-      expiresAtMs: 0,
-    })
+    void this.#write(request, response, meter, startedMs, this.#named({ ...target, expiresAtMs: 0 }, undefined, ''))
   }
 
-  /** All of a write but what it writes. */
-  #writeTarget(request: IncomingMessage): Omit<SessionWrite, 'value' | 'contentType'> {
+  #named(target: WriteTarget, value: Uint8Array | undefined, contentType: string): SessionWrite {
+    const { idempotencyKey, ttlMs, ...rest } = target
+    const write: SessionWrite = { ...rest, value, contentType }
+    if (idempotencyKey === undefined) return write
+    const request = { precondition: undefined, ...write, ttlMs }
+    return { ...write, name: writeNameOf(idempotencyKey, request, this.#context.hash) }
+  }
+
+  #writeTarget(request: IncomingMessage): WriteTarget {
     const { headers } = request
+    const idempotencyKey = idempotencyKeyOf(request)
     const { loaded, replica } = this.#context
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
-      refuseUnbuiltHeaders(request, true)
       const session = sessionOf(request, this.#context)
       const address = addressFrom(path, false)
-      return { address, expiresAtMs: this.#expiryOf(request, address, undefined), w: 1, timeoutMs, session }
+      const expiresAtMs = this.#expiryOf(request, address, undefined)
+      return { address, expiresAtMs, w: 1, timeoutMs, session, idempotencyKey, ttlMs: undefined }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
-    refuseUnbuiltHeaders(request, true)
     const session = sessionOf(request, this.#context)
     const precondition = preconditionOf(headers['if-match'], headers['if-none-match'])
     const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
@@ -281,6 +299,8 @@ class KeyRoutes {
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
       session,
+      idempotencyKey,
+      ttlMs: ttlAsSaid(query.get('ttl')),
       ...(precondition === undefined ? {} : { precondition }),
     }
   }
@@ -312,7 +332,7 @@ class KeyRoutes {
       if (result.kind === 'precondition-failed')
         sendProblem(response, preconditionFailed(result.held, common, result.scope), traceIdOf(request))
       else {
-        response.writeHead(204, appliedHeaders(request, result, write.expiresAtMs, common))
+        response.writeHead(204, appliedHeaders(request, result, common))
         response.end()
       }
     } catch (error) {
@@ -332,8 +352,7 @@ class KeyRoutes {
 /** @param common what every answer says. */
 function appliedHeaders(
   request: IncomingMessage,
-  { version, acks, members }: AppliedWrite,
-  expiresAtMs: number,
+  { version, expiresAtMs, acks, members }: AppliedWrite,
   common: OutgoingHttpHeaders,
 ): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {

@@ -21,7 +21,7 @@ import type { ServerContext } from '../context.ts'
 import { keyFields } from '../http/key-fields.ts'
 import { badKey, decodeBase64UrlKey, decodeBucket, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { badQuery, countOf, isUtf8Bytes, parseQuery, yesOrNo, type Query } from '../http/query.ts'
-import { refuseUnbuiltHeaders, route, sendJson } from '../http/route.ts'
+import { route, sendJson } from '../http/route.ts'
 import { awaitSession, sessionHeaders, sessionHeadersOfAll, sessionOf } from '../http/session.ts'
 import { writeAndWait } from '../http/slow-reader.ts'
 import { Turns } from '../http/turns.ts'
@@ -74,7 +74,6 @@ function parseList(request: IncomingMessage, context: ServerContext): List {
   const path = keyPathOf(request.url ?? '')
   const bucket = decodeBucket(path.bucket)
   const query = parseQuery(path.query, QUERY)
-  refuseUnbuiltHeaders(request, false)
   const consistency = consistencyOf(query.get('consistency'))
   if (consistency === 'quorum' || consistency === 'all')
     throw badQuery('The consistency of a list can only be local or session: no majority is asked for every key.')
@@ -133,7 +132,7 @@ async function sendPage(
   let rows = 0
   let bytes = 0
   let more = false
-  const turns = new Turns()
+  const turns = Turns.brisk()
   try {
     for await (const row of view.scan(range)) {
       if (items.length >= (limit ?? LIST_LIMIT_DEFAULT) || bytes >= PAGE_BYTES_MAX || rows >= PAGE_ROWS_MAX) {
@@ -186,7 +185,7 @@ async function sendLines(
     })
     let sent = 0
     let lines = ''
-    const turns = new Turns()
+    const turns = Turns.brisk()
     for await (const row of view.scan(range)) {
       if (limit !== undefined && sent >= limit) break
       const held = 'corrupt' in row ? await readElsewhere(row.corrupt, corrupt, replica) : row
@@ -242,7 +241,8 @@ function itemOf(entry: Entry, withValue: boolean): ListItem {
   }
 }
 
-function boundOf(query: Query, name: string, base64url: boolean): ByteString | undefined {
+/** A key, or the beginning of some, in a query. */
+export function boundOf(query: Query, name: string, base64url: boolean): ByteString | undefined {
   const text = query.get(name)
   if (text === undefined || text === '') return undefined
   if (base64url) return decodeBase64UrlKey(text)

@@ -42,6 +42,11 @@ export function expiryOf(
   return Math.floor(wallMs) + ttlMsOf(ttl, wallMs, code, `, or ${TTL_NONE}`)
 }
 
+/** The same as the request says it, for telling requests apart: 0 for `none`, `undefined` when it leaves it to the policy. */
+export function ttlAsSaid(ttl: string | undefined): number | undefined {
+  return ttl === undefined ? undefined : ttl === TTL_NONE ? 0 : parseDuration(ttl)
+}
+
 /** A time to live that ends within the range of dates. */
 export function ttlMsOf(ttl: string, wallMs: number, code: ProblemCode, orElse = ''): number {
   const ms = parseDuration(ttl)

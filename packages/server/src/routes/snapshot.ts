@@ -5,11 +5,10 @@ import type { ServerContext } from '../context.ts'
 import { route } from '../http/route.ts'
 import { writeAndWait } from '../http/slow-reader.ts'
 import { Turns } from '../http/turns.ts'
-import { SnapshotWriter } from '../snapshot.ts'
+import { SnapshotWriter } from '../snapshot/snapshot-writer.ts'
 import { takeNoQuery } from './cluster.ts'
 
-const CHUNK_BYTES = 64 * 1024
-/** All addresses begin with a bucket's name, and those with a letter or a digit. */
+/** All addresses begin with a bucket's name, and those with a letter, a digit or, the cluster's own, an underscore. */
 const EVERYTHING = { from: '', below: '\u00ff' }
 
 /** `GET /v1/admin/snapshot`: all entries of one moment, tombstones included, checked to the last byte. */
@@ -22,41 +21,47 @@ export function registerSnapshotRoute(app: FastifyInstance, context: ServerConte
 
 async function sendSnapshot(
   response: ServerResponse,
-  { clock, loaded, replica, streams }: ServerContext,
+  { clock, loaded, log, replica, streams }: ServerContext,
 ): Promise<void> {
   const { name } = loaded.config
-  const { cluster, replica: nodeId } = replica.status().identity
-  const writer = new SnapshotWriter()
-  const takenAt = new Date(clock.wallMs()).toISOString()
-  const view = replica.view()
+  const { identity, vectors, totals, view, ...moment } = await replica.moment()
   const release = streams.open(() => response.destroy())
   try {
+    const writer = new SnapshotWriter()
+    const takenAt = new Date(clock.wallMs()).toISOString()
     response.writeHead(200, {
       'content-type': MEDIA_TYPES.snapshot,
       'content-disposition': `attachment; filename="${name}-${takenAt.slice(0, 19).replaceAll(':', '')}.snapshot"`,
       'cache-control': 'no-store',
       [HEADERS.servedBy]: name,
     })
-    let chunks: Uint8Array[] = [writer.head({ clusterId: cluster, nodeId, name, takenAt })]
-    let bytes = 0
+    const { values, tombstones, bytes } = totals
+    const head = writer.head(
+      {
+        ...moment,
+        clusterId: identity?.cluster ?? '',
+        nodeId: identity?.replica ?? '',
+        name,
+        takenAt,
+        values,
+        tombstones,
+        bytes,
+      },
+      vectors.map((rows, partition) => [partition, rows]),
+    )
+    if (!(await writeAndWait(response, head))) return
     let corrupt = 0
-    const turns = new Turns()
+    const turns = Turns.leisurely()
     for await (const row of view.scan(EVERYTHING)) {
       if ('corrupt' in row) corrupt++
       else {
-        const piece = writer.entry(row)
-        chunks.push(piece)
-        bytes += piece.length
-      }
-      if (bytes >= CHUNK_BYTES) {
-        if (!(await writeAndWait(response, Buffer.concat(chunks)))) return
-        chunks = []
-        bytes = 0
+        const frame = writer.entry(row)
+        if (frame !== undefined && !(await writeAndWait(response, frame))) return
       }
       if (turns.due) await turns.give()
     }
-    chunks.push(writer.end(corrupt))
-    response.end(Buffer.concat(chunks))
+    response.end(writer.end(corrupt))
+    if (corrupt > 0) log.warn('snapshot-incomplete', { corrupt })
   } finally {
     await view.close()
     release()
