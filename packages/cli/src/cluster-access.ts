@@ -94,7 +94,7 @@ function withScheme(endpoint: string): string {
 
 async function open(call: Call, endpoints: readonly string[], discover: boolean): Promise<Grapevine> {
   const timeoutMs = call.flags.duration('timeout')
-  // One command is no session.
+  // One command is no session: the next one knows nothing of it.
   return connect(endpoints, { token: await tokenOf(call), timeoutMs, discover, session: false })
 }
 

@@ -9,8 +9,8 @@
  *     Grapevine-Session = token *( OWS "," OWS token )        ; at most 8192 characters in all
  *
  * - In a request the node **joins** them: it takes for each writer and partition the greatest dot, and the greatest
- *   hlc, as if they had been one token. The order means nothing; the same token twice is no mistake. Tokens of
- *   different clusters, or a text that is no token, are 400 `bad_header` and nothing is done.
+ *   hlc, as if they had been one token. The order means nothing; the same token twice is no mistake. A text that
+ *   is no token is 400 `bad_header`, a token of another cluster 421 `wrong_cluster`, and nothing is done.
  * - In an answer there is exactly **one** token. It contains all that were sent. The client then drops those that
  *   it had sent with this request, and keeps this one beside those it has learnt meanwhile.
  * - Who holds more than fits into the header joins them first: {@link SessionRequest}.

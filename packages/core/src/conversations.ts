@@ -288,6 +288,25 @@ export interface Conversations {
     }
   }
   /**
+   * A client asks for the newest of what a majority holds. What do you hold of this key, and is it newer than this? What
+   * comes along take in first: it is newer than what you held.
+   */
+  readonly 'newest-entry': {
+    readonly question: {
+      readonly address: Address
+      /** The version of what the asker holds; none when it holds nothing. */
+      readonly held: readonly Version[]
+      readonly entries: readonly Entry[]
+    }
+    readonly answer: {
+      /** Whether the answerer can tell at all: not of a row that cannot be read, or may be lost. */
+      readonly readable: boolean
+      readonly held: readonly Version[]
+      /** What it holds, if that is newer than what the asker does. */
+      readonly entries: readonly Entry[]
+    }
+  }
+  /**
    * My leaf has lost rows, or differs from yours for no reason (frontier.md R19, R20): what do you hold of it? The answerer
    * first sums up its own rows, and everything is from one moment between two of its commits.
    */

@@ -89,6 +89,8 @@ export type WriteErrorCode =
   | 'timeout'
   | 'io_error'
   | 'draining'
+  /** Its session has seen something from beyond the permitted drift. */
+  | 'behind'
   /** The name of the write was another one's. */
   | 'idempotency_mismatch'
   /** Refused before anything was done, or the disk was full when it came to writing. */
@@ -107,5 +109,16 @@ export class WriteError extends Error {
     this.code = code
     this.outcome = outcome
     this.acks = acks
+  }
+}
+
+/** A read that asked other members and did not hear from enough of them. It harmed nothing. */
+export class ReadError extends Error {
+  override readonly name = 'ReadError'
+  readonly code: 'quorum_not_met' | 'timeout'
+
+  constructor(code: 'quorum_not_met' | 'timeout', message: string) {
+    super(message)
+    this.code = code
   }
 }

@@ -47,6 +47,12 @@ export type CounterName =
   | 'refused_entries'
   /** Reopenings of the store after a failed write. */
   | 'store_reopens'
+  /** Entries taken in because a read asked others and one of them had something newer. */
+  | 'read_repairs'
+  /** Requests that had to wait until this replica had seen what their session had. */
+  | 'session_waits'
+  /** Of those the ones whose time was over before. */
+  | 'session_behind'
   /** Watches that began · `new`, `resumed`; and those that had to read on from the store, `reread`, or could not, `resync`. */
   | 'watches'
   /** Changes told to those who watch. */

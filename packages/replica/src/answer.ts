@@ -24,6 +24,7 @@ import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from 
 import type { FailureDetector } from './membership/failure-detector.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
+import { newestEntry } from './quorum-read.ts'
 import { promiseAtLeast, publicationFor, type Knowledge } from './publish.ts'
 import type { RollbackWatch } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
@@ -168,6 +169,7 @@ export function answerers(context: AnswerContext): Answerers {
     },
     'sound-leaf': (question, from) => soundLeaf(question, from, context, answerBytesMax),
     'held-entry': (question) => heldEntry(question, state(), store, context.suspects),
+    'newest-entry': (question, from) => newestEntry(question, from, context),
     'await-versions': async ({ wanted, waitMs }, from) => {
       // It is asked anew with all that is wanted, and so the one that waits has done its part.
       releases.get(from)?.()

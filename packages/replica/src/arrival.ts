@@ -27,10 +27,10 @@ import type {
 import type { ReplicaState } from './replica-state.ts'
 
 /**
- * How entries of other replicas came here; `bootstrap` is a joiner's sponsor alone, `heal` a member that was asked for what
- * cannot be read here and that has seen all that we have seen.
+ * How entries of other replicas came here; `read-repair`: a client's read asked for them; `bootstrap` is a joiner's sponsor
+ * alone, `heal` a member that was asked for what cannot be read here and that has seen all that we have seen.
  */
-export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'bootstrap' | 'heal'
+export type Source = 'rumor' | 'pull' | 'anti-entropy' | 'read-repair' | 'bootstrap' | 'heal'
 
 /** A client's write, before it has a version. */
 export interface LocalWrite {
@@ -41,6 +41,8 @@ export interface LocalWrite {
   readonly contentType: string
   readonly expiresAtMs: number
   readonly precondition: Precondition | undefined
+  /** Its version has to be later than this, beside all that is known here. */
+  readonly after?: Hlc | undefined
   readonly name: WriteName | undefined
   readonly settle: (outcome: LocalOutcome) => void
   readonly fail: (failure: CommitFailure) => void

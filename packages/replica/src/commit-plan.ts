@@ -6,6 +6,7 @@ import {
   compareHlc,
   COMMIT_BYTES_MAX,
   COMMIT_ENTRIES_MAX,
+  HLC_ZERO,
   isMet,
   isPurgeable,
   isReserved,
@@ -274,7 +275,10 @@ export class CommitDraft {
       {
         address: write.address,
         keyHash: write.keyHash,
-        version: { hlc: state.clock.tick(wallMs, heldVersion(current)), replica: this.#replica() },
+        version: {
+          hlc: state.clock.tick(wallMs, laterHlc(heldVersion(current), write.after ?? HLC_ZERO)),
+          replica: this.#replica(),
+        },
         dot: this.#nextDot(partition),
         expiresAtMs: write.expiresAtMs,
         contentType: write.contentType,
@@ -628,8 +632,8 @@ function addAll(sum: Uint8Array, entries: readonly Entry[], hash: Hash): Uint8Ar
 }
 
 /** What a write has to beat beside the clock: whatever can be read here, also a tombstone that is absent already. */
-function heldVersion(held: Held): Hlc | undefined {
-  return typeof held === 'object' ? held.version.hlc : undefined
+function heldVersion(held: Held): Hlc {
+  return typeof held === 'object' ? held.version.hlc : HLC_ZERO
 }
 
 /** Bytes that an arrival holds while it waits. */

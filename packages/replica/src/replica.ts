@@ -7,9 +7,14 @@ import type {
   Hlc,
   Identity,
   MemberState,
+  Partition,
   Peer,
   Precondition,
   ReplicaReport,
+  SessionStanding,
+  SessionToken,
+  SessionView,
+  Sighting,
   Skew,
   StoreView,
   Version,
@@ -33,22 +38,33 @@ export interface WriteRequest {
   /** Milliseconds since 1970, 0 for never. */
   readonly expiresAtMs: number
   readonly precondition?: Precondition
+  /** What its session has seen: its version is later. */
+  readonly after?: Hlc
   /** What the client calls this write: when it was taken in here before, its first receipt is the answer. */
   readonly name?: WriteName
   readonly w: WriteConcern
   readonly timeoutMs: number
 }
 
+/** Durable on `acks` of `members`, this one included: it or what came after it. */
+export interface AppliedWrite {
+  readonly kind: 'applied'
+  readonly version: Version
+  readonly expiresAtMs: number
+  readonly acks: number
+  readonly members: number
+  /** What its session has seen by it: the write, or what came after it. Nothing where that is gone again. */
+  readonly seen: Sighting | undefined
+}
+
 export type WriteResult =
-  /** Durable on `acks` of `members`, this one included: it or what came after it. */
+  | AppliedWrite
   | {
-      readonly kind: 'applied'
-      readonly version: Version
-      readonly expiresAtMs: number
-      readonly acks: number
-      readonly members: number
+      readonly kind: 'precondition-failed'
+      readonly held: Entry | undefined
+      /** Against what the condition was held: what this node has, or the newest of what a majority has. */
+      readonly scope: 'node' | 'quorum'
     }
-  | { readonly kind: 'precondition-failed'; readonly held: Entry | undefined }
 
 export interface VisibilityRequest extends Omit<VisibilityQuestion, 'keyHash'> {
   readonly address: Address
@@ -194,6 +210,8 @@ export interface Replica {
   status(): ReplicaStatus
   /** What this replica holds; also while it is alone. @throws {StoreError} while the store is being reopened. */
   read(address: Address): Held
+  /** The newest of what so many members hold. @throws {ReadError} when too few tell in time; {StoreError} as `read` does. */
+  readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held>
   /** What holds for writes to this bucket that do not say otherwise. @throws {StoreError} as `read` does. */
   policyOf(bucket: string): BucketPolicy
   /** One moment of the store, for lists and snapshots. The caller closes it. */
@@ -201,6 +219,14 @@ export interface Replica {
   /** @throws {WriteError} with the outcome. */
   write(request: WriteRequest): Promise<WriteResult>
 
+  /** What this replica has seen by now, as sessions look at it. */
+  readonly seen: SessionView
+  /**
+   * Waits until this replica has seen what a session has seen, and asks the others for it meanwhile. `lacking` when the time
+   * was over before.
+   * @param partition of the key in question; `undefined` for all keys.
+   */
+  untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding>
   /** One moment of everything, for a snapshot. The caller closes its view. */
   moment(): Promise<SnapshotMoment>
   /**

@@ -11,6 +11,7 @@ import {
   type Held,
   type Identity,
   type MemberState,
+  type Partition,
   type Peer,
   type Question,
   type QuestionName,
@@ -18,6 +19,9 @@ import {
   type ReplicaId,
   type ReplicaReport,
   type RunId,
+  type SessionStanding,
+  type SessionToken,
+  type SessionView,
   type StoreView,
   judge,
   type QuestionHeader,
@@ -66,6 +70,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './replica.ts'
+import { quorumRead } from './quorum-read.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import {
   diffPage,
@@ -79,6 +84,7 @@ import { importEntries, type ImportFate } from './import-entries.ts'
 import { RecentCommits } from './recent-commits.ts'
 import { Rounds } from './rounds.ts'
 import { Scrubber, type ScrubReport } from './scrubber.ts'
+import { Sessions } from './sessions.ts'
 import { takeMoment, type SnapshotMoment } from './snapshot-moment.ts'
 import { sponsor } from './sponsor.ts'
 import {
@@ -91,6 +97,7 @@ import {
 import { twinAdvice } from './twin-watch.ts'
 import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
+import { isQuorumCondition, writeOnCondition } from './write-on-condition.ts'
 import { ChangeFeed } from './watch/change-feed.ts'
 import { ExpiryTeller } from './watch/expiry-teller.ts'
 import { openWatch, WATCHERS_MAX, type Watch, type WatchRequest } from './watch/watch.ts'
@@ -116,6 +123,7 @@ export class RunningReplica implements Replica {
   readonly #changeMembership: ChangeMembership
   readonly #exchanges: ExchangeLog
   readonly #policies: BucketPolicies
+  readonly #sessions: Sessions
   readonly #feed: ChangeFeed
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
@@ -202,11 +210,24 @@ export class RunningReplica implements Replica {
       bytesPerSecond: settings.scrubBytesPerSecond,
       isStopping: () => this.#stopping,
     })
+    this.#sessions = new Sessions({
+      ...options,
+      state,
+      pulling: () => this.#pullingForSessions(),
+      livePeers: () => this.livePeers(),
+      raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
+    })
     this.#feed = new ChangeFeed({ ...options, state, itemsMax: settings.feedItems })
     this.#feed.start()
     new ExpiryTeller({ ...options, feed: this.#feed }).start()
-    this.#committer.onCommitted = (plan) => this.#feed.committed(plan)
-    this.#committer.onReopened = () => this.#feed.reset()
+    this.#committer.onCommitted = (plan) => {
+      this.#feed.committed(plan)
+      this.#sessions.look()
+    }
+    this.#committer.onReopened = () => {
+      this.#feed.reset()
+      this.#sessions.look()
+    }
     this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
     this.#intake.onRefused = ({ keyHash }, from) => this.#mender.examine(leafOf(keyHash), from)
     this.#committer.onDoubt = (leaf) => this.#suspects.onDoubtfulLeaf(leaf)
@@ -293,15 +314,34 @@ export class RunningReplica implements Replica {
   }
 
   write(request: WriteRequest): Promise<WriteResult> {
-    const { hash, timers } = this.#options
-    return coordinateWrite(request, {
-      committer: this.#committer,
-      rumors: this.#member?.rumors,
-      owners: this.#member?.owners,
-      hash,
-      timers,
-      refusal: this.#writeRefusal,
+    if (!isQuorumCondition(request, this.#committer.state.members().length)) return this.#write(request)
+    return writeOnCondition(request, {
+      readFromQuorum: (address, timeoutMs) => this.readFrom(address, 'quorum', timeoutMs),
+      read: (address) => this.read(address),
+      write: (onCondition) => this.#write(onCondition),
+      monotonicMs: () => this.#options.clock.monotonicMs(),
     })
+  }
+
+  readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held> {
+    const { ask, owners } = this.#memberOrRefuse()
+    return quorumRead(address, members, timeoutMs, {
+      ...this.#options,
+      ask,
+      owners,
+      livePeers: () => this.livePeers(),
+      state: () => this.#committer.state,
+      intake: this.#intake,
+      heal: (unreadable) => this.heal(unreadable),
+    })
+  }
+
+  get seen(): SessionView {
+    return this.#sessions.seen
+  }
+
+  untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding> {
+    return this.#sessions.untilSeen(token, partition, timeoutMs)
   }
 
   async visibility({ address, ...question }: VisibilityRequest): Promise<Visibility | 'too-many'> {
@@ -722,6 +762,26 @@ export class RunningReplica implements Replica {
     }
   }
 
+  /** A joiner takes from its sponsor alone; what there is no room for need not be asked for. */
+  #pullingForSessions(): PullContext | undefined {
+    const isAble = this.#identity?.stage === 'member' && !this.#isPaused('anti-entropy') && !this.#committer.isReadOnly
+    return this.#member !== undefined && isAble ? this.#conversing(this.#member) : undefined
+  }
+
+  #write(request: WriteRequest): Promise<WriteResult> {
+    const { clock, hash, timers, settings } = this.#options
+    return coordinateWrite(request, {
+      committer: this.#committer,
+      rumors: this.#member?.rumors,
+      owners: this.#member?.owners,
+      hash,
+      clock,
+      timers,
+      driftMs: settings.driftMs,
+      refusal: this.#writeRefusal,
+    })
+  }
+
   #joining(): JoinContext {
     const { restore, settings } = this.#options
     return {
@@ -775,7 +835,7 @@ export class RunningReplica implements Replica {
       lookAtFrontier: async () => {
         const upkeep = this.#upkeep
         if (upkeep?.mayLookAtFrontier !== true) return false
-        await upkeep.raiseFrontier(REPORT_TIMEOUT_MS)
+        await upkeep.raiseFrontier({ timeoutMs: REPORT_TIMEOUT_MS })
         return true
       },
     }

@@ -1,6 +1,7 @@
 import {
   HLC_ZERO,
   hlcAt,
+  laterHlc,
   sample,
   PARTITIONS,
   type Hlc,
@@ -254,15 +255,19 @@ export class Upkeep {
   /**
    * Looks at the frontier now, whoever's turn it is, and says who holds it back.
    * @param timeoutMs how long to wait for a member; it counts with what it said before when it is silent.
+   * @param atLeast what all are asked to promise in any case.
    */
-  async raiseFrontier(timeoutMs?: number): Promise<readonly Hold[]> {
+  async raiseFrontier({
+    timeoutMs,
+    atLeast = HLC_ZERO,
+  }: { readonly timeoutMs?: number; readonly atLeast?: Hlc } = {}): Promise<readonly Hold[]> {
     const { options, committer, member, changeMembership } = this.#context
     // Without the own promise nothing comes of it.
     if (!member.mayPromise()) return [{ replica: committer.state.identity?.replica ?? '', reason: 'silent' }]
     const wall = hlcAt(options.clock.wallMs())
     // What is late for nothing but the time: all are asked to promise that it has passed.
     const waiting = await this.#firstPurgeable(wall, committer.state.promise)
-    const holds = await frontierRound(waiting === undefined ? HLC_ZERO : wall, {
+    const holds = await frontierRound(laterHlc(atLeast, waiting === undefined ? HLC_ZERO : wall), {
       ...member,
       state: () => committer.state,
       changeMembership,

@@ -4,8 +4,10 @@ import {
   StoreError,
   Tally,
   WriteError,
+  type Clock,
   type Entry,
   type Hash,
+  type Sighting,
   type Timers,
   type Version,
 } from '@grapevine/core'
@@ -20,7 +22,9 @@ export interface WriteContext {
   readonly rumors: RumorMonger | undefined
   readonly owners: Owners | undefined
   readonly hash: Hash
+  readonly clock: Clock
   readonly timers: Timers
+  readonly driftMs: number
   /** Why writes are not taken now, or undefined. */
   readonly refusal: () => WriteRefusal | undefined
 }
@@ -39,6 +43,9 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
   const refusal = context.refusal()
   if (refusal !== undefined || rumors === undefined || owners === undefined)
     return Promise.reject(refusedWrite(refusal ?? 'not_ready'))
+  // Its version would be later still, and no other member would take it in before its time (frontier.md R3).
+  if ((request.after?.wallMs ?? 0) > context.clock.wallMs() + context.driftMs)
+    return fail('behind', 'the session has seen something from further ahead than clocks may differ')
   if (committer.isFull) return fail('overloaded', 'too many writes wait for the disk')
   const keyHash = hash.sha256(bytesOf(request.address))
   const members = owners.ofEntry({ keyHash }).length
@@ -62,7 +69,8 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
     /** Asks for the acknowledgements of a write by what its key holds, which is the write or what came after it. */
     const gather = (receipt: Written, held: Entry, isReplay = false): void => {
       acks = 1
-      const done = (): void => finish({ kind: 'applied', ...written(receipt), acks, members })
+      const seen: Sighting = { keyHash, version: held.version, dot: held.dot }
+      const done = (): void => finish({ kind: 'applied', ...written(receipt), acks, members, seen })
       if (needed === 1) {
         // Of a repetition others have heard, or will from whoever asks them.
         if (!isReplay) rumors.ignite(held)
@@ -91,6 +99,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       contentType: request.contentType,
       expiresAtMs: request.expiresAtMs,
       precondition: request.precondition,
+      after: request.after,
       name: request.name,
       fail: ({ outcome, cause }) => {
         deadline.cancel()
@@ -104,7 +113,7 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
       settle: (outcome) => {
         switch (outcome.kind) {
           case 'precondition-failed':
-            return finish(outcome)
+            return finish({ ...outcome, scope: 'node' })
           case 'idempotency-mismatch':
             deadline.cancel()
             return reject(new WriteError('idempotency_mismatch', 'not-applied', MISMATCH))
@@ -116,10 +125,10 @@ export function coordinateWrite(request: WriteRequest, context: WriteContext): P
             acks = 1
             if (held === undefined) {
               // Gone by the frontier, so every member has seen what it was (frontier.md I3).
-              return finish({ kind: 'applied', ...written(receipt), acks: members, members })
+              return finish({ kind: 'applied', ...written(receipt), acks: members, members, seen: undefined })
             }
             return needed === 1
-              ? finish({ kind: 'applied', ...written(receipt), acks, members })
+              ? finish({ kind: 'applied', ...written(receipt), acks, members, seen: undefined })
               : giveUp('was taken in before, but what became of it here cannot be read')
           }
         }
@@ -150,6 +159,6 @@ export function refusedWrite(refusal: WriteRefusal): WriteError {
   return new WriteError(refusal, 'not-applied', REFUSED[refusal])
 }
 
-function fail(code: 'overloaded' | 'quorum_not_met', message: string): Promise<never> {
+function fail(code: 'overloaded' | 'quorum_not_met' | 'behind', message: string): Promise<never> {
   return Promise.reject(new WriteError(code, 'not-applied', message))
 }

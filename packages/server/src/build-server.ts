@@ -24,6 +24,7 @@ import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
 import { registerRestoreRoute } from './routes/restore.ts'
+import { registerSessionRoute } from './routes/session.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 import { registerWatchRoute } from './routes/watch.ts'
 import { registerVisibilityRoute } from './routes/visibility.ts'
@@ -113,6 +114,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   registerBucketRoutes(app, context)
   registerVisibilityRoute(app, context)
   registerBatchRoute(app, context)
+  registerSessionRoute(app, context)
   registerClusterRoutes(app, context)
   registerGossipRoutes(app, context)
   registerAdminRoutes(app, context)

@@ -6,9 +6,11 @@ import {
   HybridClock,
   isMet,
   leafOf,
+  partitionOf,
   PARTITIONS,
   policyAddress,
   sealEntry,
+  VersionVector,
   type Address,
   type BucketPolicy,
   type Entry,
@@ -16,6 +18,9 @@ import {
   type Held,
   type Peer,
   type Range,
+  type SessionStanding,
+  type SessionToken,
+  type SessionView,
   type StoreView,
 } from '@grapevine/core'
 import type {
@@ -154,6 +159,40 @@ export class FakeReplica implements Replica {
     return this.corrupt.has(address) ? 'corrupt' : this.rows.get(address)
   }
 
+  /** What it covers; the tests of the replica tell how it comes to more. */
+  readonly vectors = Array.from({ length: 256 }, () => new VersionVector())
+  /** How a session is waited for, and for how long each time. */
+  standing: SessionStanding = 'lacking'
+  readonly sessionWaits: number[] = []
+
+  get seen(): SessionView {
+    return {
+      cluster: CLUSTER_ID,
+      replica: NODE_ID,
+      clock: this.#clock.now,
+      frontier: HLC_ZERO,
+      folded: new Set(),
+      vector: (partition) => this.vectors[partition] ?? new VersionVector(),
+      lost: () => undefined,
+    }
+  }
+
+  untilSeen(token: SessionToken, partition: number | undefined, timeoutMs: number): Promise<SessionStanding> {
+    const standing = token.standing(this.seen, partition)
+    if (standing === 'lacking') this.sessionWaits.push(timeoutMs)
+    return Promise.resolve(standing === 'lacking' ? this.standing : standing)
+  }
+
+  readonly readsFrom: (readonly ['quorum' | 'all', number])[] = []
+
+  async readFrom(address: Address, members: 'quorum' | 'all', timeoutMs: number): Promise<Held> {
+    await Promise.resolve()
+    this.readsFrom.push([members, timeoutMs])
+    const failure = this.failures.shift()
+    if (failure !== undefined) throw failure
+    return this.elsewhere.get(address) ?? this.read(address)
+  }
+
   policyOf(bucket: string): BucketPolicy {
     const held = this.rows.get(policyAddress(bucket))
     return decodePolicy(held?.value)
@@ -215,10 +254,10 @@ export class FakeReplica implements Replica {
     if (failure !== undefined) throw failure
     const held = this.rows.get(request.address)
     if (request.precondition !== undefined && !isMet(request.precondition, held, this.wallMs))
-      return { kind: 'precondition-failed', held }
+      return { kind: 'precondition-failed', held, scope: request.w === 'quorum' ? 'quorum' : 'node' }
     const entry = this.put(request)
     const { version, expiresAtMs } = entry
-    return { kind: 'applied', version, expiresAtMs, acks: request.w === 'all' ? 2 : 1, members: 2 }
+    return { kind: 'applied', version, expiresAtMs, acks: request.w === 'all' ? 2 : 1, members: 2, seen: entry }
   }
 
   async visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'> {
@@ -234,7 +273,7 @@ export class FakeReplica implements Replica {
       {
         address,
         keyHash: systemHash.sha256(Buffer.from(address, 'latin1')),
-        version: { hlc: this.#clock.tick(this.wallMs), replica: NODE_ID },
+        version: { hlc: this.#clock.tick(this.wallMs, request.after ?? HLC_ZERO), replica: NODE_ID },
         dot: { writer: NODE_ID, seq: ++this.#seq },
         expiresAtMs,
         contentType,
@@ -243,6 +282,7 @@ export class FakeReplica implements Replica {
       systemHash,
     )
     this.rows.set(address, entry)
+    this.vectors[partitionOf(entry.keyHash)]?.add(entry.dot)
     return entry
   }
 

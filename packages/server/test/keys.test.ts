@@ -1,4 +1,4 @@
-import { addressOf, byteStringOf, StoreError, WriteError } from '@grapevine/core'
+import { addressOf, byteStringOf, ReadError, StoreError, WriteError } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
 import { send } from './send.ts'
 import { listening, testServer } from './serve.ts'
@@ -338,29 +338,43 @@ describe('the query', () => {
     expect(put.headers['grapevine-acks']).toBe('2/2')
   })
 
-  it('may say that a read is local, and so may nobody say more yet', async () => {
-    const { app } = testServer()
+  it('says how many members a read is to hear', async () => {
+    const { app, replica } = testServer()
     await app.inject({ method: 'PUT', url: '/v1/kv/b/k', payload: 'x' })
     expect((await app.inject('/v1/kv/b/k?consistency=local&timeout=1s')).statusCode).toBe(200)
-    for (const consistency of ['session', 'quorum', 'all']) {
-      const answer = await app.inject(`/v1/kv/b/k?consistency=${consistency}`)
-      expect(answer.json()).toMatchObject({ code: 'not_implemented', status: 501 })
-    }
+    expect(replica.readsFrom).toEqual([])
+    expect((await app.inject('/v1/kv/b/k?consistency=quorum')).body).toBe('x')
+    expect((await app.inject('/v1/kv/b/none?consistency=all&timeout=1s')).statusCode).toBe(404)
+    expect(replica.readsFrom.map(([members]) => members)).toEqual(['quorum', 'all'])
+    expect(replica.readsFrom[1]?.[1]).toBeLessThanOrEqual(1_000)
     expect((await app.inject('/v1/kv/b/k?consistency=strong')).json()).toMatchObject({ code: 'bad_query' })
+    expect((await app.inject('/v1/kv/b?consistency=quorum')).json()).toMatchObject({ code: 'bad_query' })
   })
-})
 
-describe('what is not built yet', () => {
-  it('is never taken for done', async () => {
+  it.each([
+    ['quorum_not_met', 503],
+    ['timeout', 504],
+  ] as const)('of a read that does not hear enough of them: %s', async (code, status) => {
     const { app, replica } = testServer()
-    const headers = { 'grapevine-session': 'x' }
-    for (const method of ['PUT', 'DELETE'] as const) {
-      const answer = await app.inject({ method, url: '/v1/kv/b/k', headers })
-      expect(answer.statusCode).toBe(501)
-      expect(answer.json()).toMatchObject({ code: 'not_implemented', outcome: 'not-applied' })
+    replica.failures.push(new ReadError(code, 'not enough'))
+    const answer = await app.inject('/v1/kv/b/k?consistency=quorum')
+    expect(answer.json()).toMatchObject({ status, code, retryable: true })
+    expect(answer.json()).not.toHaveProperty('outcome')
+    expect(answer.headers).not.toHaveProperty('grapevine-session')
+  })
+
+  it('says with a condition where it was checked', async () => {
+    const { app } = testServer()
+    await app.inject({ method: 'PUT', url: '/v1/kv/b/k', payload: 'x' })
+    const headers = { 'if-none-match': '*' }
+    for (const [query, scope] of [
+      ['', 'node'],
+      ['?w=quorum', 'quorum'],
+    ]) {
+      const answer = await app.inject({ method: 'PUT', url: `/v1/kv/b/k${query}`, headers })
+      expect(answer.json()).toMatchObject({ code: 'precondition_failed', outcome: 'not-applied' })
+      expect(answer.headers['grapevine-condition-scope']).toBe(scope)
     }
-    expect((await app.inject({ url: '/v1/kv/b/k', headers })).statusCode).toBe(501)
-    expect(replica.writes).toBe(0)
   })
 })
 

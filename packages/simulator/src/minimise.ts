@@ -70,6 +70,7 @@ const LESS_WORK: readonly ((workload: WorkloadPlan) => Partial<WorkloadPlan> | u
   ({ clients }) => (clients > 1 ? { clients: 1 } : undefined),
   () => ({ keys: 1, hotKeys: 1 }),
   () => ({ preconditionShare: 0 }),
+  () => ({ sessionShare: 0 }),
   () => ({ quorumShare: 0, allShare: 0 }),
   () => ({ readShare: 0 }),
   () => ({ deleteShare: 0 }),

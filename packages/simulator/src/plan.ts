@@ -55,6 +55,8 @@ export interface WorkloadPlan {
   readonly ttlShare: number
   /** … after up to so long. */
   readonly ttlMsMax: number
+  /** Of the clients, those that carry a session. */
+  readonly sessionShare: number
   readonly valueBytesMax: number
   readonly timeoutMs: number
   /** Besides: what happens at a given moment. */
@@ -86,6 +88,7 @@ export const USUAL_WORKLOAD: WorkloadPlan = {
   preconditionShare: 0.1,
   ttlShare: 0,
   ttlMsMax: 20_000,
+  sessionShare: 0,
   valueBytesMax: 200,
   timeoutMs: 3_000,
   operations: [],

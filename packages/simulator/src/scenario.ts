@@ -146,6 +146,7 @@ const workload = object({}, {
   preconditionShare: share,
   ttlShare: share,
   ttlMsMax: durationMs,
+  sessionShare: share,
   valueBytesMax: count(0, 1 << 20),
   timeoutMs: durationMs,
   operations: listOf(operation, FAULTS_MAX),

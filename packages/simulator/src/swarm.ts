@@ -86,6 +86,7 @@ function drawWorkload(random: SeededRandom): WorkloadPlan {
     allShare: round(random.between(0, 0.2)),
     preconditionShare: round(random.between(0, 0.4)),
     ttlShare: random.stream('ttl').chance(TTL_CHANCE) ? 0.3 : 0,
+    sessionShare: random.stream('sessions').pick([0, 0.5, 1]),
     valueBytesMax: random.pick([20, 200, 2_000, 20_000]),
   }
 }

@@ -1,16 +1,23 @@
 import {
   addressOf,
+  bytesOf,
   etagOf,
   isVisible,
+  partitionOf,
   StoreError,
   WriteError,
+  type Address,
   type Precondition,
+  type SessionToken,
+  type Sighting,
   type WriteConcern,
 } from '@grapevine/core'
-import type { WriteResult } from '@grapevine/replica'
+import type { Replica, WriteResult } from '@grapevine/replica'
+import { ClientSessions } from './client-sessions.ts'
 import type { Machine } from './machine.ts'
 import type { PlannedOperation, WorkloadPlan } from './plan.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { sha256 } from './sha256.ts'
 import { BUCKET, textOf, type World } from './world.ts'
 
 /** From a client to a node, and back. */
@@ -28,6 +35,8 @@ interface Operation {
   readonly precondition?: Precondition
   /** As the history says it. */
   readonly ifMatch?: string | null
+  /** Whether the client carries a session. */
+  readonly session?: boolean
 }
 
 /** What clients do to the nodes meanwhile. */
@@ -36,6 +45,7 @@ export class Workload {
   readonly #plan: WorkloadPlan
   readonly #random: SeededRandom
   readonly #lastSeen = new Map<string, string | null>()
+  readonly #sessions = new ClientSessions()
   #operations = 0
   #over = false
   applied = 0
@@ -52,9 +62,10 @@ export class Workload {
     for (let number = 1; number <= this.#plan.clients; number++) {
       const client = `c${number}`
       const random = this.#random.stream(client)
+      const session = number <= this.#plan.sessionShare * this.#plan.clients
       const next = (): void => {
         this.#world.queue.after(random.next() * 2 * this.#plan.thinkMs, () => {
-          if (!this.#over) this.#run(this.#draw(client, random), random, next)
+          if (!this.#over) this.#run({ ...this.#draw(client, random), session }, random, next)
         })
       }
       next()
@@ -111,7 +122,9 @@ export class Workload {
   #run(operation: Operation, random: SeededRandom, done: () => void): void {
     const { recorder, queue } = this.#world
     const op = ++this.#operations
-    const { client, machine, action, key, w, ttlMs, ifMatch } = operation
+    const { machine, action, key, w, ttlMs, ifMatch, session = false } = operation
+    // Nothing is promised any more to a session of which something was lost: what its client does next is another one's.
+    const client = session ? this.#sessions.nameOf(operation.client) : operation.client
     const value = action === 'put' ? this.#valueOf(op, random) : undefined
     recorder.write({
       type: 'invoke',
@@ -125,6 +138,7 @@ export class Workload {
       ...(action !== 'get' && { w }),
       ...(ttlMs !== undefined && { ttlMs }),
       ...(ifMatch !== undefined && { ifMatch }),
+      ...(session && { session }),
     })
     let ended = false
     const end = (tell: () => void): void => {
@@ -153,7 +167,7 @@ export class Workload {
 
   async #ask(
     op: number,
-    { client, machine, action, key, w, ttlMs, precondition }: Operation,
+    { client, machine, action, key, w, ttlMs, precondition, session = false }: Operation,
     value: string | undefined,
     answer: (tell: () => void) => void,
   ): Promise<void> {
@@ -162,14 +176,26 @@ export class Workload {
     const address = addressOf(BUCKET, key)
     const remember = (version: string | null): void => void this.#lastSeen.set(`${client} ${key}`, version)
     const { recorder, queue } = this.#world
+    // A server hands the requests on that come to a node which is still joining.
+    if (session && replica.identity.stage !== 'member')
+      return answer(() => this.#ended(op, action, 'not-applied', 'not-ready'))
+    const token = session ? this.#sessions.tokenOf(client, replica.seen) : undefined
+    if (token !== undefined && (action === 'get' || precondition !== undefined)) {
+      const standing = await replica.untilSeen(token, this.#partitionOf(address), this.#plan.timeoutMs)
+      if (standing === 'gap') this.#sessions.beginAnew(client, replica.seen)
+      if (standing !== 'seen')
+        return answer(() => this.#ended(op, action, 'not-applied', standing === 'gap' ? 'gap' : 'behind'))
+    }
     if (action === 'get') {
       try {
         const held = replica.read(address)
         if (held === 'corrupt') return answer(() => this.#ended(op, action, 'not-applied', 'corrupt'))
         const version = held && etagOf(held.version)
         const value = held !== undefined && isVisible(held, machine.clock.wallMs()) ? textOf(held) : null
+        const tell = this.#telling(client, token, held, replica)
         answer(() => {
           this.reads++
+          tell()
           remember(value === null ? null : (version ?? null))
           recorder.write({
             type: 'read',
@@ -195,12 +221,18 @@ export class Workload {
         w,
         timeoutMs: this.#plan.timeoutMs,
         ...(precondition !== undefined && { precondition }),
+        ...(token !== undefined && { after: token.hlc }),
       })
+      const tell = this.#telling(client, token, result.kind === 'applied' ? result.seen : result.held, replica)
       if (result.kind === 'precondition-failed')
-        return answer(() => this.#ended(op, action, 'not-applied', 'precondition-failed'))
+        return answer(() => {
+          tell()
+          this.#ended(op, action, 'not-applied', 'precondition-failed')
+        })
       const version = etagOf(result.version)
       answer(() => {
         this.applied++
+        tell()
         remember(action === 'delete' ? null : version)
         recorder.write({
           type: 'written',
@@ -216,6 +248,18 @@ export class Workload {
       if (!(error instanceof WriteError)) throw error
       answer(() => this.#ended(op, action, error.outcome, error.code))
     }
+  }
+
+  /** The token is of the moment in which the node answers, and the client's when that comes in. */
+  #telling(client: string, token: SessionToken | undefined, seen: Sighting | undefined, replica: Replica): () => void {
+    if (token === undefined) return () => {}
+    const text = this.#sessions.textAfter(token, seen, replica.seen)
+    const { cluster } = replica.seen
+    return () => this.#sessions.learn(client, cluster, text)
+  }
+
+  #partitionOf(address: Address): number {
+    return partitionOf(sha256.sha256(bytesOf(address)))
   }
 
   #ended(op: number, action: Operation['action'], outcome: 'not-applied' | 'unknown', code: string): void {

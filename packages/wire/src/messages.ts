@@ -244,6 +244,10 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'held-entry'>>({ keyHash: digest, vector }),
       answer: fields<Answer<'held-entry'>>({ entries: list(entry, 1), contains: flag }),
     },
+    'newest-entry': {
+      question: fields<Question<'newest-entry'>>({ address, held: list(version, 1), entries: list(entry, 1) }),
+      answer: fields<Answer<'newest-entry'>>({ readable: flag, held: list(version, 1), entries: list(entry, 1) }),
+    },
     'sound-leaf': {
       // One leaf comes as a whole, however many entries share it.
       question: fields<Question<'sound-leaf'>>({

@@ -43,6 +43,8 @@ const anyDigest = byteString(32)
 const anyShortHash = byteString(8)
 const anyPartition = fc.nat(PARTITIONS - 1)
 const anyEntries = fc.array(anyEntry, { maxLength: 4 })
+const anyEntryOrNone = anyEntries.map((entries) => entries.slice(0, 1))
+const anyVersions = fc.array(anyVersion, { maxLength: 1 })
 const anyIds = fc.uniqueArray(anyId, { maxLength: 5 }).map((ids) => ids.toSorted())
 const anyRoster: fc.Arbitrary<Roster> = fc.record({ known: anyIds, evicted: anyIds })
 const anyIndexes = fc.array(fc.nat(RUMORS_PER_QUESTION_MAX - 1), { maxLength: 5 })
@@ -187,6 +189,10 @@ export const anyMessages: AnyMessages = {
   'held-entry': {
     question: fc.record({ keyHash: anyDigest, vector: anyVector }),
     answer: fc.record({ entries: anyEntries.map((entries) => entries.slice(0, 1)), contains: fc.boolean() }),
+  },
+  'newest-entry': {
+    question: fc.record({ address: anyAddress, held: anyVersions, entries: anyEntryOrNone }),
+    answer: fc.record({ readable: fc.boolean(), held: anyVersions, entries: anyEntryOrNone }),
   },
   'sound-leaf': {
     question: fc.record({

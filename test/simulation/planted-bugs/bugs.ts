@@ -321,11 +321,31 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
     foundBy: ['agreement', 'convergence', 'no-integrity-fault', 'nothing-acknowledged-forgotten'],
   },
+  {
+    name: 'a session does not wait for its token',
+    file: 'packages/replica/src/sessions.ts',
+    find: "    if (standing !== 'lacking') return Promise.resolve(standing)\n",
+    replace: "    return Promise.resolve(standing === 'lacking' ? 'seen' : standing)\n",
+    foundBy: ['session-guarantees'],
+  },
+  {
+    name: 'a write is not later than what its session has seen',
+    file: 'packages/replica/src/commit-plan.ts',
+    find: 'laterHlc(heldVersion(current), write.after ?? HLC_ZERO)',
+    replace: 'heldVersion(current)',
+    foundBy: ['session-guarantees', 'ordered-updates', 'causality'],
+  },
+  {
+    name: 'a token does not tell what a read has shown',
+    file: 'packages/core/src/session/session-token.ts',
+    find: '    this.#vector(partitionOf(keyHash)).add(dot)\n',
+    replace: '    if (dot.seq % 2 === 0) this.#vector(partitionOf(keyHash)).add(dot)\n',
+    foundBy: ['session-guarantees'],
+  },
 ]
 
 /** Their subject is not built. */
 export const NOT_YET: readonly string[] = [
   'an import does not look at the promise (R17)',
   'a suspect replica gives complete answers (R19)',
-  'a session does not wait for its token',
 ]

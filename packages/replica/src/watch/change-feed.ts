@@ -328,6 +328,7 @@ function viaOf(source: Source | undefined): WatchVia {
     case 'rumor':
       return 'rumor'
     case 'heal':
+    case 'read-repair':
       return 'read-repair'
     case 'pull':
     case 'anti-entropy':

@@ -9,7 +9,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@grapevine/contract'
-import { StoreError, WriteError, UnreachableError, RefusalError } from '@grapevine/core'
+import { ReadError, StoreError, WriteError, UnreachableError, RefusalError } from '@grapevine/core'
 
 export interface ProblemOptions {
   readonly outcome?: FailedOutcome
@@ -74,6 +74,9 @@ function knownFailure(error: unknown, members: number): ProblemError {
     const counted = code === 'timeout' ? { acks: { count: acks, of: members } } : {}
     return new ProblemError(code, sentence(message), { outcome, ...counted, cause: error })
   }
+  // Nothing was changed by it, so nothing speaks against asking again.
+  if (error instanceof ReadError)
+    return new ProblemError(error.code, sentence(error.message), { retryable: true, cause: error })
   // A read harms nothing, and another node, or this one after its reopening, may well succeed.
   if (error instanceof StoreError)
     return new ProblemError('io_error', sentence(error.message), { retryable: true, cause: error })

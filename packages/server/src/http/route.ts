@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { HEADERS, MEDIA_TYPES } from '@grapevine/contract'
+import { MEDIA_TYPES } from '@grapevine/contract'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
@@ -128,11 +128,3 @@ export function unbuilt(what: string, isWrite = false): Handler {
     throw notImplemented(what, isWrite)
   }
 }
-
-/** Refuses what a client may ask for only once sessions exist. */
-export function refuseUnbuiltHeaders(request: IncomingMessage, isWrite: boolean): void {
-  const { headers } = request
-  if (headers[SESSION] !== undefined) throw notImplemented(`The header ${HEADERS.session}`, isWrite)
-}
-
-const SESSION = HEADERS.session.toLowerCase()

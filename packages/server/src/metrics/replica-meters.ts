@@ -41,6 +41,9 @@ const COUNTERS: Readonly<Record<CounterName, CounterRow>> = {
   false_suspicions: ['false_suspicions_total', 'Members that were suspected and turned out to be alive'],
   refused_entries: ['refused_entries_total', 'Entries refused because they are older than a purge'],
   store_reopens: ['store_reopens_total', 'Reopenings of the store after a failed write'],
+  read_repairs: ['read_repairs_total', 'Entries taken in because a read by quorum found something newer elsewhere'],
+  session_waits: ['session_waits_total', 'Requests that waited until this node had seen what their session had'],
+  session_behind: ['session_behind_total', 'Requests whose time was over before this node had seen that'],
   watches: [
     'watches_total',
     'Watches that began, anew or from where another was, that read on from the store, and that missed something',

@@ -1,6 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { BATCH_BYTES_MAX, HEADERS, MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
-import { etagOf, isVisible, type Address, type Entry, type WriteConcern } from '@grapevine/core'
+import {
+  bytesOf,
+  etagOf,
+  isVisible,
+  partitionOf,
+  type Address,
+  type Entry,
+  type Partition,
+  type SessionToken,
+  type Sighting,
+  type WriteConcern,
+} from '@grapevine/core'
 import type { FastifyInstance } from 'fastify'
 import { Packr } from 'msgpackr'
 import type { ServerContext } from '../context.ts'
@@ -8,7 +19,8 @@ import { bodyOf } from '../http/body.ts'
 import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { problemBody, ProblemError, problemFrom, traceIdOf, unreadable } from '../http/problem.ts'
 import { parseQuery, queryOf } from '../http/query.ts'
-import { refuseUnbuiltHeaders, route } from '../http/route.ts'
+import { route } from '../http/route.ts'
+import { awaitSession, hasSeen, sessionHeaders, sessionOf } from '../http/session.ts'
 import { parseBatch, type BatchStep } from './batch-request.ts'
 import { memberCount, timeoutOf, writeConcernOf } from './parameters.ts'
 
@@ -23,7 +35,8 @@ export function registerBatchRoute(app: FastifyInstance, context: ServerContext)
     const batch = await receive(request, response, context)
     if (batch === undefined) return
     const results: Result[] = []
-    for (const result of runInOrder(batch, traceIdOf(request), context)) results.push(await result)
+    const seen = new SeenInBatch()
+    for (const result of runInOrder(batch, seen, traceIdOf(request), context)) results.push(await result)
     const body = batch.asMsgpack
       ? packr.pack({ results: results.map(withBytes) })
       : Buffer.from(JSON.stringify({ results: results.map(withBase64) }))
@@ -32,6 +45,7 @@ export function registerBatchRoute(app: FastifyInstance, context: ServerContext)
       'content-length': body.length,
       'cache-control': 'no-store',
       [HEADERS.servedBy]: context.loaded.config.name,
+      ...sessionHeaders(batch.session, seen.sightings, context.replica.seen, seen.hasGap),
     })
     response.end(body)
   })
@@ -42,6 +56,18 @@ interface Batch {
   readonly w: WriteConcern
   readonly timeoutMs: number
   readonly asMsgpack: boolean
+  readonly session: SessionToken | undefined
+}
+
+/** What a batch has shown its session by the time when all of it is done: operations that run at once must not see each other. */
+class SeenInBatch {
+  readonly sightings: Sighting[] = []
+  hasGap = false
+
+  note(seen: Sighting | undefined): void {
+    // Not the whole entry: its value may be large.
+    if (seen !== undefined) this.sightings.push({ keyHash: seen.keyHash, version: seen.version, dot: seen.dot })
+  }
 }
 
 async function receive(
@@ -52,7 +78,7 @@ async function receive(
   const { clock, loaded, replica } = context
   try {
     parseQuery(queryOf(request.url ?? ''), [])
-    refuseUnbuiltHeaders(request, true)
+    const session = sessionOf(request, context)
     if (idempotencyKeyOf(request) !== undefined)
       throw new ProblemError('bad_header', 'In a batch each operation has its own idempotency key, its "id".')
     const mediaType = request.headers['content-type']?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
@@ -70,6 +96,7 @@ async function receive(
       w: writeConcernOf(w, replica, 'bad_body'),
       timeoutMs: timeoutOf(timeout, requestTimeout, 'bad_body'),
       asMsgpack: mediaType === MEDIA_TYPES.msgpack,
+      session,
     }
   } catch (error) {
     // Nothing has been handed to the replica yet.
@@ -84,11 +111,12 @@ type Result = BatchResult<Uint8Array>
  * so happen in the order in which they stand.
  */
 function runInOrder(
-  { steps, w, timeoutMs }: Batch,
+  { steps, w, timeoutMs, session }: Batch,
+  seen: SeenInBatch,
   traceId: string,
   context: ServerContext,
 ): (Result | Promise<Result>)[] {
-  const { replica, log } = context
+  const { replica, log, hash } = context
   const last = new Map<Address, Promise<Result>>()
   let answerBytes = 0
 
@@ -100,7 +128,24 @@ function runInOrder(
     return { status: body.status, problem: body }
   }
 
+  const partitionIn = (address: Address): Partition => partitionOf(hash.sha256(bytesOf(address)))
+
   const read = (address: Address): Result | Promise<Result> => {
+    if (session !== undefined && !hasSeen(session, partitionIn(address), replica)) return readLater(address, session)
+    return readNow(address)
+  }
+
+  /** Once this node has seen what the session has. */
+  const readLater = async (address: Address, waiting: SessionToken): Promise<Result> => {
+    try {
+      if (await awaitSession(waiting, partitionIn(address), { replica, timeoutMs })) seen.hasGap = true
+    } catch (error) {
+      return failed(error, false)
+    }
+    return readNow(address)
+  }
+
+  const readNow = (address: Address): Result | Promise<Result> => {
     try {
       const held = replica.read(address)
       return held === 'corrupt' ? readElsewhere(address) : readHeld(held)
@@ -119,6 +164,7 @@ function runInOrder(
   }
 
   const readHeld = (held: Entry | undefined): Result => {
+    seen.note(held)
     if (held === undefined || held.value === undefined || !isVisible(held, context.clock.wallMs()))
       return nothingAt(held, traceId)
     answerBytes += held.value.length
@@ -142,6 +188,10 @@ function runInOrder(
   const write = async (step: BatchStep & { readonly kind: 'write' }): Promise<Result> => {
     try {
       const { address, value, contentType, expiresAtMs, precondition, name } = step
+      if (precondition !== undefined && session !== undefined) {
+        const options = { replica, timeoutMs, outcome: 'not-applied' } as const
+        if (await awaitSession(session, partitionIn(address), options)) seen.hasGap = true
+      }
       const result = await replica.write({
         address,
         value,
@@ -150,8 +200,10 @@ function runInOrder(
         w,
         timeoutMs,
         ...(precondition === undefined ? {} : { precondition }),
+        ...(session === undefined ? {} : { after: session.hlc }),
         ...(name === undefined ? {} : { name }),
       })
+      seen.note(result.kind === 'applied' ? result.seen : result.held)
       if (result.kind === 'precondition-failed') {
         const problem = problemBody(
           new ProblemError('precondition_failed', 'The key does not hold, on this node, what the condition asks for.', {

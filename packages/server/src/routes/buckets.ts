@@ -8,7 +8,7 @@ import { decodeBucket, keyPathOf } from '../http/key-path.ts'
 import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { ProblemError, problemFrom } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
-import { jsonFields, refuseUnbuiltHeaders, route, routeGet, sendJson } from '../http/route.ts'
+import { jsonFields, route, routeGet, sendJson } from '../http/route.ts'
 import { memberCount, timeoutOf, ttlMsOf, writeConcernOf } from './parameters.ts'
 
 /** A policy is a handful of words. */
@@ -72,7 +72,6 @@ async function receive(
   try {
     const { bucket, query } = targetOf(request)
     const parameters = parseQuery(query, ['w', 'timeout'])
-    refuseUnbuiltHeaders(request, true)
     if (idempotencyKeyOf(request) !== undefined)
       throw new ProblemError('bad_header', 'A policy needs no idempotency key: written twice, it is the same.')
     const w = writeConcernOf(parameters.get('w'), replica)

@@ -1,8 +1,20 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { HEADERS } from '@grapevine/contract'
-import { bucketOf, etagOf, isExpired, NO_POLICY, writeNameOf, type Address, type Entry } from '@grapevine/core'
-import type { WriteRequest, WriteResult } from '@grapevine/replica'
+import { HEADERS, type Consistency } from '@grapevine/contract'
+import {
+  bucketOf,
+  bytesOf,
+  etagOf,
+  isExpired,
+  NO_POLICY,
+  partitionOf,
+  writeNameOf,
+  type Address,
+  type Entry,
+  type Partition,
+  type SessionToken,
+} from '@grapevine/core'
+import type { AppliedWrite, WriteRequest } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { answerTogether } from '../http/answer-together.ts'
@@ -12,12 +24,13 @@ import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/enti
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
-import { answerFailure, refuseUnbuiltHeaders } from '../http/route.ts'
+import { answerFailure } from '../http/route.ts'
+import { awaitSession, hasSeen, sessionHeaders, sessionOf } from '../http/session.ts'
 import { httpDate } from '../http/http-date.ts'
 import { idempotencyKeyOf } from '../http/idempotency.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
 import {
-  checkConsistency,
+  consistencyOf,
   contentTypeOf,
   expiryOf,
   memberCount,
@@ -56,8 +69,33 @@ export function registerKeyRoutes(app: FastifyInstance, context: ServerContext):
   register('DELETE', (request, response, meter, startedMs) => routes.delete(request, response, meter, startedMs))
 }
 
+/** A read on its way. */
+interface Read {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly meter: RouteMeter
+  readonly startedMs: number
+  /** Whether the value is sent, or only what is said of it. */
+  readonly body: boolean
+  readonly session: SessionToken | undefined
+  /** Whether something that the session has seen no member has any more. */
+  readonly hasGap?: boolean
+}
+
+/** What a read waits for. */
+interface LateRead {
+  /** Whether this node has yet to see what the session has. */
+  readonly waits: boolean
+  /** How many members have to tell what they hold; `undefined`: what is held here will do. */
+  readonly from: 'quorum' | 'all' | undefined
+  readonly timeoutMs: number
+}
+
+/** A write on its way, and the session that it belongs to. */
+type SessionWrite = WriteRequest & { readonly session: SessionToken | undefined }
+
 /** All of a write but what it writes. */
-interface WriteTarget extends Omit<WriteRequest, 'value' | 'contentType' | 'name'> {
+interface WriteTarget extends Omit<SessionWrite, 'value' | 'contentType' | 'name'> {
   readonly idempotencyKey: string | undefined
   readonly ttlMs: number | undefined
 }
@@ -87,53 +125,80 @@ class KeyRoutes {
   }
 
   read(request: IncomingMessage, response: ServerResponse, meter: RouteMeter, startedMs: number, body: boolean): void {
-    const { replica } = this.#context
+    const { replica, loaded } = this.#context
     const path = keyPathOf(request.url ?? '')
     let base64url = false
+    let consistency: Consistency | undefined
+    let timeoutMs = loaded.config.requestTimeout
     if (path.query !== '') {
       const query = parseQuery(path.query, READ_QUERY)
       base64url = isBase64Url(query.get('key_encoding'))
-      checkConsistency(query.get('consistency'))
-      timeoutOf(query.get('timeout'), 0)
+      consistency = consistencyOf(query.get('consistency'))
+      timeoutMs = timeoutOf(query.get('timeout'), timeoutMs)
     }
-    refuseUnbuiltHeaders(request, false)
+    const session = sessionOf(request, this.#context)
     const address = addressFrom(path, base64url)
+    const read: Read = { request, response, meter, startedMs, body, session }
+    const from = consistency === 'quorum' || consistency === 'all' ? consistency : undefined
+    const waits =
+      session !== undefined && consistency !== 'local' && !hasSeen(session, this.#partitionOf(address), replica)
+    if (waits || from !== undefined) {
+      void this.#readLater(address, read, { waits, from, timeoutMs })
+      return
+    }
     const held = replica.read(address)
-    if (held === 'corrupt') void this.#readElsewhere(address, request, response, meter, startedMs, body)
-    else this.#answerRead(held, request, response, meter, startedMs, body)
+    if (held === 'corrupt') void this.#readElsewhere(address, read)
+    else this.#answerRead(held, read)
+  }
+
+  /** Once this node has seen what the session has, and so many members have told what they hold. */
+  async #readLater(address: Address, read: Read, { waits, from, timeoutMs }: LateRead): Promise<void> {
+    const { replica, clock } = this.#context
+    const { session } = read
+    const untilMs = clock.monotonicMs() + timeoutMs
+    try {
+      const hasGap =
+        waits &&
+        session !== undefined &&
+        (await awaitSession(session, this.#partitionOf(address), { replica, timeoutMs }))
+      const leftMs = Math.max(1, untilMs - clock.monotonicMs())
+      const held = from === undefined ? replica.read(address) : await replica.readFrom(address, from, leftMs)
+      if (held === 'corrupt') await this.#readElsewhere(address, { ...read, hasGap })
+      else this.#answerRead(held, { ...read, hasGap })
+    } catch (error) {
+      this.#failRead(error, read)
+    }
   }
 
   /** What is damaged here may be whole on another node: its reader waits for it, and this node has it again. */
-  async #readElsewhere(
-    address: Address,
-    request: IncomingMessage,
-    response: ServerResponse,
-    meter: RouteMeter,
-    startedMs: number,
-    body: boolean,
-  ): Promise<void> {
+  async #readElsewhere(address: Address, read: Read): Promise<void> {
     try {
       const held = await this.#context.replica.heal(address)
       if (held === 'corrupt') throw unreadable()
-      this.#answerRead(held, request, response, meter, startedMs, body)
+      this.#answerRead(held, read)
     } catch (error) {
-      answerFailure(this.#context, request, response, error)
-      meter.answered(response.statusCode, startedMs)
+      this.#failRead(error, read)
     }
   }
 
-  #answerRead(
-    held: Entry | undefined,
-    request: IncomingMessage,
-    response: ServerResponse,
-    meter: RouteMeter,
-    startedMs: number,
-    body: boolean,
-  ): void {
-    const { clock, loaded } = this.#context
+  #failRead(error: unknown, { request, response, meter, startedMs }: Read): void {
+    answerFailure(this.#context, request, response, error)
+    meter.answered(response.statusCode, startedMs)
+  }
+
+  #partitionOf(address: Address): Partition {
+    return partitionOf(this.#context.hash.sha256(bytesOf(address)))
+  }
+
+  #answerRead(held: Entry | undefined, { request, response, meter, startedMs, body, session, hasGap }: Read): void {
+    const { clock, loaded, replica } = this.#context
     const servedBy = loaded.config.name
+    const common = {
+      [HEADERS.servedBy]: servedBy,
+      ...sessionHeaders(session, held === undefined ? [] : [held], replica.seen, hasGap),
+    }
     if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
-      meter.answered(sendProblem(response, absent(held, servedBy), traceIdOf(request)), startedMs)
+      meter.answered(sendProblem(response, absent(held, common), traceIdOf(request)), startedMs)
       return
     }
 
@@ -143,13 +208,13 @@ class KeyRoutes {
       'Last-Modified': httpDate(held.version.hlc.wallMs),
       // Without it caches may answer for a tenth of the value's age (RFC 9111 §4.2.2).
       'Cache-Control': 'no-cache',
-      'Grapevine-Served-By': servedBy,
+      ...common,
     }
     if (held.expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(held.expiresAtMs).toISOString()
     const { 'if-none-match': ifNoneMatch, 'if-match': ifMatch, traceparent } = request.headers
     if (traceparent !== undefined) headers['traceparent'] = traceparent
     if (ifMatch !== undefined && !isMatchedStrongly(ifMatch, held.version)) {
-      meter.answered(sendProblem(response, preconditionFailed(held, servedBy, false), traceIdOf(request)), startedMs)
+      meter.answered(sendProblem(response, preconditionFailed(held, common, undefined), traceIdOf(request)), startedMs)
       return
     }
     if (ifNoneMatch !== undefined && isMatchedWeakly(ifNoneMatch, held.version)) {
@@ -204,9 +269,9 @@ class KeyRoutes {
     void this.#write(request, response, meter, startedMs, this.#named({ ...target, expiresAtMs: 0 }, undefined, ''))
   }
 
-  #named(target: WriteTarget, value: Uint8Array | undefined, contentType: string): WriteRequest {
+  #named(target: WriteTarget, value: Uint8Array | undefined, contentType: string): SessionWrite {
     const { idempotencyKey, ttlMs, ...rest } = target
-    const write: WriteRequest = { ...rest, value, contentType }
+    const write: SessionWrite = { ...rest, value, contentType }
     if (idempotencyKey === undefined) return write
     const request = { precondition: undefined, ...write, ttlMs }
     return { ...write, name: writeNameOf(idempotencyKey, request, this.#context.hash) }
@@ -219,13 +284,13 @@ class KeyRoutes {
     const path = keyPathOf(request.url ?? '')
     const timeoutMs = loaded.config.requestTimeout
     if (headers['if-match'] === undefined && headers['if-none-match'] === undefined && path.query === '') {
-      refuseUnbuiltHeaders(request, true)
+      const session = sessionOf(request, this.#context)
       const address = addressFrom(path, false)
       const expiresAtMs = this.#expiryOf(request, address, undefined)
-      return { address, expiresAtMs, w: 1, timeoutMs, idempotencyKey, ttlMs: undefined }
+      return { address, expiresAtMs, w: 1, timeoutMs, session, idempotencyKey, ttlMs: undefined }
     }
     const query = parseQuery(path.query, WRITE_QUERY)
-    refuseUnbuiltHeaders(request, true)
+    const session = sessionOf(request, this.#context)
     const precondition = preconditionOf(headers['if-match'], headers['if-none-match'])
     const address = addressFrom(path, isBase64Url(query.get('key_encoding')))
     return {
@@ -233,6 +298,7 @@ class KeyRoutes {
       expiresAtMs: this.#expiryOf(request, address, query.get('ttl')),
       w: writeConcernOf(query.get('w'), replica),
       timeoutMs: timeoutOf(query.get('timeout'), timeoutMs),
+      session,
       idempotencyKey,
       ttlMs: ttlAsSaid(query.get('ttl')),
       ...(precondition === undefined ? {} : { precondition }),
@@ -251,16 +317,22 @@ class KeyRoutes {
     response: ServerResponse,
     meter: RouteMeter,
     startedMs: number,
-    write: WriteRequest,
+    { session, ...write }: SessionWrite,
   ): Promise<void> {
     const { replica, loaded } = this.#context
-    const servedBy = loaded.config.name
     try {
-      const result = await replica.write(write)
+      const hasGap =
+        session !== undefined && write.precondition !== undefined && (await this.#awaitCondition(write, session))
+      const result = await replica.write(session === undefined ? write : { ...write, after: session.hlc })
+      const seen = result.kind === 'applied' ? result.seen : result.held
+      const common = {
+        [HEADERS.servedBy]: loaded.config.name,
+        ...sessionHeaders(session, seen === undefined ? [] : [seen], replica.seen, hasGap),
+      }
       if (result.kind === 'precondition-failed')
-        sendProblem(response, preconditionFailed(result.held, servedBy, true), traceIdOf(request))
+        sendProblem(response, preconditionFailed(result.held, common, result.scope), traceIdOf(request))
       else {
-        response.writeHead(204, appliedHeaders(request, result, servedBy))
+        response.writeHead(204, appliedHeaders(request, result, common))
         response.end()
       }
     } catch (error) {
@@ -269,18 +341,25 @@ class KeyRoutes {
     }
     meter.answered(response.statusCode, startedMs)
   }
+
+  /** A condition reads, and so waits for the session; a write without one has nothing to wait for. */
+  #awaitCondition({ address, timeoutMs }: WriteRequest, session: SessionToken): Promise<boolean> {
+    const { replica } = this.#context
+    return awaitSession(session, this.#partitionOf(address), { replica, timeoutMs, outcome: 'not-applied' })
+  }
 }
 
+/** @param common what every answer says. */
 function appliedHeaders(
   request: IncomingMessage,
-  { version, expiresAtMs, acks, members }: WriteResult & { readonly kind: 'applied' },
-  servedBy: string,
+  { version, expiresAtMs, acks, members }: AppliedWrite,
+  common: OutgoingHttpHeaders,
 ): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = {
     ETag: `"${etagOf(version)}"`,
     'Last-Modified': httpDate(version.hlc.wallMs),
     'Grapevine-Acks': `${acks}/${members}`,
-    'Grapevine-Served-By': servedBy,
+    ...common,
   }
   if (expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(expiresAtMs).toISOString()
   const { traceparent } = request.headers
@@ -289,8 +368,8 @@ function appliedHeaders(
 }
 
 /** Nothing was ever here, or it was deleted, or its time is up: readers see no difference but the tombstone. */
-function absent(held: Entry | undefined, servedBy: string): Trouble {
-  const headers: OutgoingHttpHeaders = { [HEADERS.servedBy]: servedBy }
+function absent(held: Entry | undefined, common: OutgoingHttpHeaders): Trouble {
+  const headers: OutgoingHttpHeaders = { ...common }
   if (held === undefined) return { code: 'not_found', message: 'This key has no value.', options: { headers } }
   if (held.value !== undefined)
     return { code: 'not_found', message: 'The value of this key has expired.', options: { headers } }
@@ -299,16 +378,24 @@ function absent(held: Entry | undefined, servedBy: string): Trouble {
   return { code: 'not_found', message: 'The value of this key was deleted.', options: { headers } }
 }
 
-/** @param held what the condition was held against. */
-function preconditionFailed(held: Entry | undefined, servedBy: string, isWrite: boolean): Trouble {
+/**
+ * @param held what the condition was held against.
+ * @param scope of the condition of a write; a read's is what the read has found.
+ */
+function preconditionFailed(
+  held: Entry | undefined,
+  common: OutgoingHttpHeaders,
+  scope: 'node' | 'quorum' | undefined,
+): Trouble {
+  const where = scope === 'quorum' ? 'as the newest of what a majority of the members holds' : 'on this node'
   return {
     code: 'precondition_failed',
-    message: 'The key does not hold, on this node, what the condition asks for.',
+    message: `The key does not hold, ${where}, what the condition asks for.`,
     options: {
-      ...(isWrite ? { outcome: 'not-applied' } : {}),
+      ...(scope === undefined ? {} : { outcome: 'not-applied' }),
       headers: {
-        [HEADERS.conditionScope]: 'node',
-        [HEADERS.servedBy]: servedBy,
+        [HEADERS.conditionScope]: scope ?? 'node',
+        ...common,
         ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
         ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),
       },

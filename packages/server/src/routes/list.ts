@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HEADERS, MEDIA_TYPES, type ListBody, type ListItem } from '@grapevine/contract'
+import { HEADERS, MEDIA_TYPES, type Consistency, type ListBody, type ListItem } from '@grapevine/contract'
 import {
   addressOf,
   etagOf,
@@ -12,6 +12,8 @@ import {
   type Entry,
   type Held,
   type Range,
+  type SessionToken,
+  type Sighting,
 } from '@grapevine/core'
 import type { Replica } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
@@ -19,11 +21,12 @@ import type { ServerContext } from '../context.ts'
 import { keyFields } from '../http/key-fields.ts'
 import { badKey, decodeBase64UrlKey, decodeBucket, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { badQuery, countOf, isUtf8Bytes, parseQuery, yesOrNo, type Query } from '../http/query.ts'
-import { refuseUnbuiltHeaders, route, sendJson } from '../http/route.ts'
+import { route, sendJson } from '../http/route.ts'
+import { awaitSession, sessionHeaders, sessionHeadersOfAll, sessionOf } from '../http/session.ts'
 import { writeAndWait } from '../http/slow-reader.ts'
 import { Turns } from '../http/turns.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
-import { checkConsistency, timeoutOf } from './parameters.ts'
+import { consistencyOf, timeoutOf } from './parameters.ts'
 
 const QUERY = [
   'prefix',
@@ -48,8 +51,9 @@ export function registerListRoute(app: FastifyInstance, context: ServerContext):
   route(app, context, 'GET', '/v1/kv/:bucket', async (request, response) => {
     if (!context.forwarder.servesHere) return context.forwarder.forward(request, response)
     const list = parseList(request, context)
-    if (acceptsLines(request.headers.accept)) await sendLines(list, response, context)
-    else await sendPage(list, response, context)
+    const hasGap = await awaitAll(list, context)
+    if (acceptsLines(request.headers.accept)) await sendLines(list, hasGap, response, context)
+    else await sendPage(list, hasGap, response, context)
   })
 }
 
@@ -60,15 +64,21 @@ interface List {
   readonly withValues: boolean
   /** All that a cursor of this list belongs to. */
   readonly asked: string
+  readonly session: SessionToken | undefined
+  readonly consistency: Consistency | undefined
+  readonly timeoutMs: number
 }
 
-function parseList(request: IncomingMessage, { hash }: ServerContext): List {
+function parseList(request: IncomingMessage, context: ServerContext): List {
+  const { hash, loaded } = context
   const path = keyPathOf(request.url ?? '')
   const bucket = decodeBucket(path.bucket)
   const query = parseQuery(path.query, QUERY)
-  refuseUnbuiltHeaders(request, false)
-  checkConsistency(query.get('consistency'))
-  timeoutOf(query.get('timeout'), 0)
+  const consistency = consistencyOf(query.get('consistency'))
+  if (consistency === 'quorum' || consistency === 'all')
+    throw badQuery('The consistency of a list can only be local or session: no majority is asked for every key.')
+  const timeoutMs = timeoutOf(query.get('timeout'), loaded.config.requestTimeout)
+  const session = sessionOf(request, context)
   const include = query.get('include')
   if (include !== undefined && include !== 'value') throw badQuery('include can only be value.')
 
@@ -93,17 +103,29 @@ function parseList(request: IncomingMessage, { hash }: ServerContext): List {
     limit: limit === 0 ? undefined : limit,
     withValues: include === 'value',
     asked,
+    session,
+    consistency,
+    timeoutMs,
   }
 }
 
+/** A list shows keys of every partition, so all that its session has seen matters. */
+async function awaitAll({ session, consistency, timeoutMs }: List, { replica }: ServerContext): Promise<boolean> {
+  if (session === undefined || consistency === 'local') return false
+  return awaitSession(session, undefined, { replica, timeoutMs })
+}
+
 async function sendPage(
-  { range, limit, withValues, asked }: List,
+  { range, limit, withValues, asked, session }: List,
+  hasGap: boolean,
   response: ServerResponse,
   context: ServerContext,
 ): Promise<void> {
   const { clock, hash, loaded, replica } = context
   const wallMs = clock.wallMs()
   const items: ListItem[] = []
+  // What is deleted or expired was seen as well: no later list may show what was there before.
+  const sightings: Sighting[] = []
   const view = replica.view()
   let position: ByteString | undefined
   let corrupt = 0
@@ -121,7 +143,8 @@ async function sendPage(
       position = keyOf('corrupt' in row ? row.corrupt : row.address)
       const held = 'corrupt' in row ? await readElsewhere(row.corrupt, corrupt, replica) : row
       if (held === 'corrupt') corrupt++
-      else if (held !== undefined && isVisible(held, wallMs)) {
+      else if (held !== undefined) sightings.push({ keyHash: held.keyHash, version: held.version, dot: held.dot })
+      if (typeof held === 'object' && isVisible(held, wallMs)) {
         items.push(itemOf(held, withValues))
         if (withValues) bytes += held.value?.length ?? 0
       }
@@ -132,12 +155,17 @@ async function sendPage(
   }
   const cursor = more && position !== undefined ? encodeCursor(asked, position, hash) : null
   const body: ListBody = { items, cursor, complete: cursor === null }
-  sendJson(response, body, { [HEADERS.servedBy]: loaded.config.name, ...corruptHeader(corrupt) })
+  sendJson(response, body, {
+    [HEADERS.servedBy]: loaded.config.name,
+    ...sessionHeaders(session, sightings, replica.seen, hasGap),
+    ...corruptHeader(corrupt),
+  })
 }
 
 /** One item a line, as fast as the client reads. It sees one moment of the store, however long that takes. */
 async function sendLines(
-  { range, limit, withValues }: List,
+  { range, limit, withValues, session }: List,
+  hasGap: boolean,
   response: ServerResponse,
   context: ServerContext,
 ): Promise<void> {
@@ -153,6 +181,7 @@ async function sendLines(
       // How many rows could not be read is known only at the end.
       trailer: CORRUPT_ROWS,
       [HEADERS.servedBy]: loaded.config.name,
+      ...sessionHeadersOfAll(session, replica.seen, hasGap),
     })
     let sent = 0
     let lines = ''

@@ -4,13 +4,13 @@ import {
   parseDuration,
   parseWriteConcern,
   TTL_NONE,
+  type Consistency,
   type ProblemCode,
   type WriteConcern,
 } from '@grapevine/contract'
 import { CONTENT_TYPE_BYTES_MAX, expiryByPolicy, WALL_MS_MAX, type BucketPolicy } from '@grapevine/core'
 import type { Replica } from '@grapevine/replica'
 import { ProblemError } from '../http/problem.ts'
-import { notImplemented } from '../http/route.ts'
 
 /** Longer than anybody should hold a connection for one answer. */
 export const TIMEOUT_MS_MAX = 60_000
@@ -80,9 +80,9 @@ export function memberCount(replica: Replica): number {
   return replica.members().filter(({ state }) => state !== 'evicted').length
 }
 
-export function checkConsistency(text: string | undefined): void {
-  if (text === undefined || text === 'local') return
-  if (text === 'session' || text === 'quorum' || text === 'all') throw notImplemented(`consistency=${text}`, false)
+/** `undefined` when the request does not say: then its session decides. */
+export function consistencyOf(text: string | undefined): Consistency | undefined {
+  if (text === undefined || text === 'local' || text === 'session' || text === 'quorum' || text === 'all') return text
   throw new ProblemError('bad_query', 'consistency must be local, session, quorum or all.')
 }
 

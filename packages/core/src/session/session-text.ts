@@ -1,0 +1,199 @@
+import { compareHlc, HLC_ZERO, hlcText, parseHlc } from '../clock/hlc.ts'
+import { areSeqRanges } from '../vector/version-vector.ts'
+import { isClusterId, SEQ_MAX, type ReplicaId, type WriterId } from '../version/version.ts'
+import { SessionToken, type SessionView } from './session-token.ts'
+
+/**
+ * What fits into a header beside everything else. A request may have 16 KiB of headers, and proxies pass on no more than
+ * 8 KiB in one.
+ */
+export const SESSION_TOKEN_CHARS_MAX = 8_192
+/** From here on dots are gathered into ranges, while there is still room for many sessions to stay exact. */
+const BRIDGED_FROM_CHARS = 4_096
+
+/** A text that {@link sessionText} never made. */
+export class MalformedSessionError extends Error {
+  override readonly name = 'MalformedSessionError'
+}
+
+/*
+ * The text of a token, fields between dots:
+ *
+ *     1 . cluster . hlc . floor . writers . partitions . check
+ *
+ * floor is empty, or an hlc and the replicas where it is reached. writers are ids, each with the id of its replica, or zeros
+ * where that is not known. A partition is two hexadecimal digits, then for each writer its place among the writers as
+ * capital letters, and its ranges in base 36: `a3A1-9_cB2`; partitions are parted by `~`. check is of the rest: a token
+ * that was cut off or edited by mistake must not pass for another one. It keeps no secret and stops nobody who means it:
+ * a token can only make its own session wait.
+ */
+const TOKEN =
+  /^1\.([0-9a-f]{32})\.([0-9a-f]{16})\.((?:[0-9a-f]{16})*)\.((?:[0-9a-f]{32})*)\.([0-9a-zA-Z_~-]*)\.([0-9a-f]{8})$/
+const UNKNOWN_REPLICA: ReplicaId = '0'.repeat(16)
+
+export function sessionText(token: SessionToken): string {
+  const floor = token.floor === undefined ? '' : hlcText(token.floor.hlc) + token.floor.reachedAt.join('')
+  const places = new Map<WriterId, string>()
+  let writers = ''
+  let partitions = ''
+  for (const partition of token.partitions) {
+    const rows = token.rows(partition)
+    if (rows.length === 0) continue
+    if (partitions !== '') partitions += '~'
+    partitions += partition.toString(16).padStart(2, '0')
+    for (const [writer, ranges] of rows) {
+      let place = places.get(writer)
+      if (place === undefined) {
+        places.set(writer, (place = placeText(places.size)))
+        writers += writer + (token.replicaOf(writer) ?? UNKNOWN_REPLICA)
+      }
+      partitions += place
+      for (let index = 0; index < ranges.length; index += 2) {
+        const [from = 0, to = 0] = [ranges[index], ranges[index + 1]]
+        if (index > 0) partitions += '_'
+        partitions += from === to ? from.toString(36) : `${from.toString(36)}-${to.toString(36)}`
+      }
+    }
+  }
+  const text = `1.${token.cluster}.${hlcText(token.hlc)}.${floor}.${writers}.${partitions}`
+  return `${text}.${checkOf(text)}`
+}
+
+/** @throws {MalformedSessionError} */
+export function parseSessionText(text: string): SessionToken {
+  const fields = text.length <= SESSION_TOKEN_CHARS_MAX ? TOKEN.exec(text) : null
+  const [, cluster = '', hlc = '', floor = '', writers = '', partitions = '', check = ''] = fields ?? []
+  if (fields === null || !isClusterId(cluster)) throw new MalformedSessionError('this is no session token')
+  if (checkOf(text.slice(0, -check.length - 1)) !== check)
+    throw new MalformedSessionError('the session token was changed')
+  const token = new SessionToken(cluster)
+  token.raise(parseHlc(hlc) ?? HLC_ZERO)
+  if (floor !== '') {
+    const [at = '', ...reachedAt] = idsIn(floor)
+    token.liftFloor({ hlc: parseHlc(at) ?? HLC_ZERO, reachedAt })
+  }
+  const owners: WriterId[] = []
+  const ids = idsIn(writers)
+  for (let index = 0; index < ids.length; index += 2) {
+    const [writer = '', replica = ''] = [ids[index], ids[index + 1]]
+    owners.push(writer)
+    if (replica !== UNKNOWN_REPLICA) token.own(writer, replica)
+  }
+  readPartitions(partitions, owners, token)
+  return token
+}
+
+/**
+ * The text for an answer, made shorter where it has to be.
+ * @param view of the replica that answers; `undefined` for a mere join of tokens.
+ */
+export function fittedSessionText(token: SessionToken, view: SessionView | undefined): string {
+  const text = sessionText(token)
+  if (text.length <= BRIDGED_FROM_CHARS) return text
+  // Of all ways the shortest, and it costs nothing when the frontier has passed already.
+  const isPassed = view !== undefined && compareHlc(token.hlc, view.frontier) <= 0
+  if (view !== undefined && !isPassed) token.bridge(view)
+  const fitted = isPassed ? text : sessionText(token)
+  if (fitted.length <= SESSION_TOKEN_CHARS_MAX && !isPassed) return fitted
+  token.generalise(view)
+  return sessionText(token)
+}
+
+/** Character by character: a large token has more than a thousand dots, and comes with every request of its session. */
+function readPartitions(text: string, writers: readonly WriterId[], token: SessionToken): void {
+  let at = 0
+  while (at < text.length) {
+    const digits = text.slice(at, (at += 2))
+    if (!/^[0-9a-f]{2}$/.test(digits)) throw damaged()
+    const rows: [WriterId, number[]][] = []
+    while (at < text.length && text.charCodeAt(at) !== TILDE) {
+      const placeEnd = endOf(isPlaceDigit, text, at)
+      const writer = writers[placeOf(text, at, placeEnd)]
+      if (writer === undefined || placeEnd === at) throw damaged()
+      const ranges: number[] = []
+      at = readRanges(text, placeEnd, ranges)
+      if (!areSeqRanges(ranges) || (ranges.at(-1) ?? 0) > SEQ_MAX) throw damaged()
+      rows.push([writer, ranges])
+    }
+    if (rows.length === 0) throw damaged()
+    token.adopt(Number.parseInt(digits, 16), rows)
+    if (at < text.length && ++at === text.length) throw damaged()
+  }
+}
+
+/** Returns where they end. */
+function readRanges(text: string, start: number, ranges: number[]): number {
+  let at = start
+  for (;;) {
+    const fromEnd = endOf(isSeqDigit, text, at)
+    const from = seqOf(text, at, fromEnd)
+    at = fromEnd
+    let to = from
+    if (text.charCodeAt(at) === DASH) {
+      const toEnd = endOf(isSeqDigit, text, at + 1)
+      to = seqOf(text, at + 1, toEnd)
+      at = toEnd
+    }
+    ranges.push(from, to)
+    if (text.charCodeAt(at) !== UNDERSCORE) return at
+    at++
+  }
+}
+
+const [DASH, UNDERSCORE, TILDE] = [0x2d, 0x5f, 0x7e]
+
+function isPlaceDigit(code: number): boolean {
+  return code >= 0x41 && code <= 0x5a
+}
+
+function isSeqDigit(code: number): boolean {
+  return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39)
+}
+
+function endOf(isDigit: (code: number) => boolean, text: string, start: number): number {
+  let end = start
+  while (isDigit(text.charCodeAt(end))) end++
+  return end
+}
+
+/** 0, which is no number of a write, where there is none. */
+function seqOf(text: string, start: number, end: number): number {
+  let seq = 0
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at)
+    seq = seq * 36 + (code < 0x3a ? code - 0x30 : code - 0x57)
+  }
+  return seq
+}
+
+function damaged(): MalformedSessionError {
+  return new MalformedSessionError('this is no session token: its dots cannot be read')
+}
+
+function idsIn(text: string): string[] {
+  return text.match(/.{16}/g) ?? []
+}
+
+/** A, B, … Z, BA, BB: base 26, as digits of capital letters. */
+function placeText(place: number): string {
+  let text = ''
+  let left = place
+  do {
+    text = String.fromCharCode(65 + (left % 26)) + text
+    left = Math.floor(left / 26)
+  } while (left > 0)
+  return text
+}
+
+function placeOf(text: string, start: number, end: number): number {
+  let place = 0
+  for (let at = start; at < end; at++) place = place * 26 + text.charCodeAt(at) - 0x41
+  return place
+}
+
+/** FNV-1a of 32 bits: every answer carries a token, and a hash that keeps secrets would cost more than all the rest of it. */
+function checkOf(text: string): string {
+  let check = 0x811c9dc5
+  for (let index = 0; index < text.length; index++) check = Math.imul(check ^ text.charCodeAt(index), 0x01000193)
+  return (check >>> 0).toString(16).padStart(8, '0')
+}
