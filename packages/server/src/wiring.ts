@@ -7,7 +7,7 @@ import {
   type Replica,
   type ReplicaSettings,
 } from '@grapevine/replica'
-import { forgetFormer, formerOf, openStore, ScrubProgressFile, type LevelStore } from '@grapevine/storage'
+import { asidesIn, forgetFormer, formerOf, openStore, ScrubProgressFile, type LevelStore } from '@grapevine/storage'
 import { openPeerServer, PeerClient } from '@grapevine/transport'
 import { addressesToAsk, beginAnew, joinerIn, rebuild } from './begin-anew.ts'
 import { diskSpaceOf } from './system-ports.ts'
@@ -136,6 +136,9 @@ async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts)
   const { dataDir } = config
   // Also finishes a move that was cut off, which the store would take for lost data.
   await formerOf(dataDir)
+  const asides = await asidesIn(dataDir)
+  // Nothing else remembers them, and they take room.
+  if (asides.length > 0) log.info('data-still-set-aside', { asides })
   const options = { directory: dataDir, hash, writeBufferBytes: config.writeBufferSize, cacheBytes: CACHE_BYTES }
   const store = await openStore(options)
   const { identity, roster } = store.state
