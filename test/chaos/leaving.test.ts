@@ -44,7 +44,7 @@ it('a node leaves once others hold what it holds, and comes back only when that 
   expect(await exitCode('n3')).toBe(1)
   expect(await readFile(cluster.node('n3').logFile, 'utf8')).toMatch(/grapevine: .*has left its cluster.*--rebuild/)
   await cluster.launch('n3', ['--rebuild'])
-  await cluster.untilReady(['n3'])
+  await cluster.untilReady(['n3'], 60_000)
   await cluster.untilConverged('n1')
   expect((await fetch(kv('n3', 'k1'))).status).toBe(200)
   expect((await fetch(kv('n3', 'k0'))).status).toBe(404)

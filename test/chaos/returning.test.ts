@@ -51,7 +51,7 @@ async function begunAnew(name: string, reason: string, former: string | undefine
     return lines.length > 0 && lines
   })
   expect(line).toMatchObject({ reason, former })
-  await cluster.untilReady([name])
+  await cluster.untilReady([name], 60_000)
   expect(cluster.node(name).process?.exitCode).toBeNull()
   const aside = String(line?.['aside'])
   expect(await readdir(aside)).toEqual(expect.arrayContaining(['db', 'identity.json']))
@@ -99,6 +99,7 @@ it('a node that is evicted while it is away comes back empty, and nothing old wi
   expect(await cluster.logged('n3', 'begins-anew')).toHaveLength(1)
   expect(await readdir(cluster.node('n3').dataDir)).not.toContain('former.json')
   expect(await readdir(aside)).toContain('db')
+  expect(await cluster.logged('n3', 'data-still-set-aside')).toMatchObject([{ asides: [aside] }, { asides: [aside] }])
 
   // What was only there comes back when somebody asks for it; what was deleted meanwhile does not.
   const file = join(cluster.directory, 'lost.snapshot')
@@ -150,7 +151,7 @@ it('the founder comes back to its cluster, whatever flags it was first started w
       await cluster.end('n1', 'SIGKILL')
       await cluster.launch('n1')
     }
-    await cluster.untilReady(['n1'])
+    await cluster.untilReady(['n1'], 60_000)
     expect(await clusterId('n1')).toBe(was)
     expect(await idOf('n1', 'n2')).not.toBe(former)
   }

@@ -9,6 +9,7 @@ import {
   type SnapshotSource,
 } from '@grapevine/replica'
 import {
+  asidesIn,
   discardUnfinished,
   forgetFormer,
   formerOf,
@@ -143,6 +144,9 @@ async function openMember(config: ServerConfig, { hash, clock, log }: NodePorts)
   const { dataDir } = config
   // Also finishes a move that was cut off, which the store would take for lost data.
   await formerOf(dataDir)
+  const asides = await asidesIn(dataDir)
+  // Nothing else remembers them, and they take room.
+  if (asides.length > 0) log.info('data-still-set-aside', { asides })
   const options = storeOptions(config, hash)
   const store = await openStore(options)
   const { identity, roster } = store.state
