@@ -1,9 +1,11 @@
 import { addressOf, policyAddress, WriteError, type Entry } from '@grapevine/core'
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { SnapshotWriter, type SnapshotManifest } from '../src/index.ts'
 import { CLUSTER_ID, FakeReplica } from './fake-replica.ts'
 import { testServer } from './serve.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const OTHER_CLUSTER = 'f'.repeat(32)
 
