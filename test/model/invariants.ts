@@ -41,7 +41,7 @@ export function faultAtRest(world: World, scope: Scope, dropped: Dropped): strin
     const stale = [...replica.rows.values()].find((entry) => purgeableAt(entry) !== undefined)
     if (stale !== undefined) return `I8: ${replica.id} still holds ${entryText(stale)}`
   }
-  const rested = replayed(quiet, dropped)
+  const rested = replayed(quiet, scope, dropped)
   const members = insiders(rested)
   for (const replica of members) {
     const returned = [...replica.rows.values()].find((entry) =>
@@ -151,13 +151,15 @@ function atRest(world: World, scope: Scope, dropped: Dropped): World {
   return { ...now, replicas: [...replicas.values()] }
 }
 
-function replayed(world: World, dropped: Dropped): World {
-  const replicas = world.replicas.map((replica) =>
-    replica.stage === 'member'
-      ? world.written
-          .filter((entry) => senderOf(world, replica, entry, dropped) !== undefined)
-          .reduce((now, entry) => does.takeIn(now, entry, dropped), replica)
-      : replica,
-  )
+/** Also out of snapshots, where there are any: by now all cover all that is in them. */
+function replayed(world: World, scope: Scope, dropped: Dropped): World {
+  const replicas = world.replicas.map((replica) => {
+    if (replica.stage !== 'member') return replica
+    const resent = world.written
+      .filter((entry) => senderOf(world, replica, entry, dropped) !== undefined)
+      .reduce((now, entry) => does.takeIn(now, entry, dropped), replica)
+    if (scope.imports !== true) return resent
+    return world.written.reduce((now, entry) => does.importing(now, entry, dropped), resent)
+  })
   return { ...world, replicas }
 }

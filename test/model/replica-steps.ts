@@ -1,5 +1,6 @@
 import {
   admit,
+  admitImport,
   advanceFrontier,
   compareHlc,
   evict,
@@ -10,12 +11,23 @@ import {
   isExpired,
   isPurgeable,
   laterHlc,
+  leavesNoTrace,
   membersOf,
   mergeRosters,
   presentAt,
   VersionVector,
 } from '../../packages/core/src/index.ts'
-import type { Entry, Hlc, Identity, Publication, ReplicaId, Roster } from '../../packages/core/src/index.ts'
+import type {
+  Dot,
+  Entry,
+  Hlc,
+  Identity,
+  ImportAdmission,
+  Publication,
+  ReplicaId,
+  Roster,
+  Version,
+} from '../../packages/core/src/index.ts'
 import type { Dropped } from './rules.ts'
 import type { CompleteAnswer, Replica } from './world.ts'
 
@@ -64,15 +76,11 @@ export interface Wish {
   readonly expiresAtMs?: number
 }
 
-/** Version and dot are assigned; the batch is not on disk yet (R1). */
-export function assign(replica: Replica, { key, value, expiresAtMs = 0 }: Wish): Replica {
-  const clock = clockOf(replica)
-  const hlc = clock.tick(replica.wallMs, replica.rows.get(key)?.version.hlc)
-  const dot = { writer: replica.writer, seq: replica.issued + 1 }
-  const entry: Entry = {
+function entryOf({ key, value, expiresAtMs = 0 }: Wish, version: Version, dot: Dot): Entry {
+  return {
     address: key,
     keyHash: key,
-    version: { hlc, replica: replica.id },
+    version,
     dot,
     expiresAtMs,
     contentType: '',
@@ -81,6 +89,19 @@ export function assign(replica: Replica, { key, value, expiresAtMs = 0 }: Wish):
     hash: `${value ?? 'delete'}(${key})#${dot.writer}.${dot.seq}`,
     envelope: new Uint8Array(),
   }
+}
+
+/** A write of a replica that was lost before anybody heard of it. */
+export function lostEntry(wish: Wish, counter: number, seq: number): Entry {
+  return entryOf(wish, { hlc: { wallMs: 0, counter }, replica: 'Z' }, { writer: 'Z1', seq })
+}
+
+/** Version and dot are assigned; the batch is not on disk yet (R1). */
+export function assign(replica: Replica, { key, value, expiresAtMs = 0 }: Wish): Replica {
+  const clock = clockOf(replica)
+  const hlc = clock.tick(replica.wallMs, replica.rows.get(key)?.version.hlc)
+  const dot = { writer: replica.writer, seq: replica.issued + 1 }
+  const entry = entryOf({ key, ...(value !== undefined && { value }), expiresAtMs }, { hlc, replica: replica.id }, dot)
   const inFlight = { entry, promise: replica.now }
   return { ...replica, now: clock.now, issued: dot.seq, inFlight }
 }
@@ -96,21 +117,43 @@ export function commit(replica: Replica): Replica {
 
 /** R4, R5, R6. */
 export function takeIn(replica: Replica, entry: Entry, dropped: Dropped): Replica {
-  const held = presentAt(replica.rows.get(entry.address), replica.frontier)
-  const vector = VersionVector.of(replica.vector)
-  const covered = replica.folded.includes(entry.dot.writer) || vector.covers(entry.dot)
   const isAllNews = dropped.has('old and covered are refused')
+  const covered = isCovered(replica, entry)
   const admission = admit(entry, {
-    held,
+    held: presentAt(replica.rows.get(entry.address), replica.frontier),
     clock: replica.now,
     covered: covered && !dropped.has('covered is refused') && !isAllNews,
     frontier: isAllNews ? HLC_ZERO : replica.frontier,
     bootstrapping: replica.stage === 'joining' && !dropped.has('all for a joiner'),
     healing: false,
   })
-  if (admission === 'refused' || admission === 'failed') return replica
+  return applied(replica, entry, admission, dropped)
+}
+
+/** R17: an entry out of a snapshot, of whatever age and whomever. */
+export function importing(replica: Replica, entry: Entry, dropped: Dropped): Replica {
+  const context = {
+    held: presentAt(replica.rows.get(entry.address), replica.frontier),
+    clock: replica.now,
+    covered: isCovered(replica, entry),
+    frontier: replica.frontier,
+  }
+  const admission = dropped.has('above the promise')
+    ? admit(entry, { ...context, bootstrapping: false, healing: false })
+    : admitImport(entry, { ...context, promise: publicationOf(replica, dropped).promise })
+  return applied(replica, entry, admission, dropped)
+}
+
+function isCovered({ folded, vector }: Replica, { dot }: Entry): boolean {
+  return folded.includes(dot.writer) || VersionVector.of(vector).covers(dot)
+}
+
+function applied(replica: Replica, entry: Entry, admission: ImportAdmission, dropped: Dropped): Replica {
+  if (leavesNoTrace(admission)) return replica
+  const covered = isCovered(replica, entry)
   const isOld = admission !== 'news' && covered && compareHlc(entry.version.hlc, replica.now) <= 0
   if (isOld) return replica
+  const vector = VersionVector.of(replica.vector)
   if (!covered) vector.add(entry.dot)
   const clock = clockOf(replica)
   clock.witness(entry.version.hlc)
@@ -118,6 +161,17 @@ export function takeIn(replica: Replica, entry: Entry, dropped: Dropped): Replic
   return reserving(
     swept({ ...replica, rows, vector: covered ? replica.vector : vector.rows(), now: clock.now }, dropped),
   )
+}
+
+/** R18: the founder of a new cluster, with all that a snapshot of this replica holds. */
+export function refounded(replica: Replica, id: ReplicaId, dropped: Dropped): Replica {
+  const { rows, vector, folded, wallMs } = replica
+  const founder = { ...newReplica(id, { known: [id], evicted: [] }, wallMs), rows, vector, folded }
+  const clock = clockOf(founder)
+  for (const entry of rows.values()) clock.witness(entry.version.hlc)
+  if (dropped.has('frontier and clock of a snapshot')) return reserving({ ...founder, now: clock.now })
+  clock.witness(replica.now)
+  return reserving({ ...founder, frontier: replica.frontier, now: clock.now })
 }
 
 /** What one replica tells another that has missed something, read in one moment (R7). */

@@ -19,6 +19,9 @@ export const RULES = {
   'bound to an id': 'R3: an answer to a replica is taken by its successor',
   fence: 'R15: frames of the evicted are taken',
   'marked publications': 'R15: publications count also without the marks of those evicted here',
+  'above the promise': 'R17: an import is judged by the frontier alone, as what comes by rumor is',
+  'frontier and clock of a snapshot':
+    'R18: a new founder adopts rows and vectors, and begins with the clock of its rows',
 } as const
 
 export type Rule = keyof typeof RULES

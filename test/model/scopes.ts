@@ -12,6 +12,7 @@ export interface Search {
 const PUT = { key: 'k', value: 'x' }
 const PUT_AGAIN = { key: 'k', value: 'y' }
 const DELETE = { key: 'k' }
+const LOST = { key: 'k', value: 'z' }
 const TWO = [0, 0]
 const THREE = [0, 0, 0]
 
@@ -66,6 +67,29 @@ export const SEARCHES: readonly Search[] = [
     scope: { name: '3 replicas, one is evicted', wallsMs: THREE, writes: [PUT, DELETE], evictions: 1 },
     steps: 4,
     drops: ['fence', 'marked publications'],
+  },
+  {
+    scope: {
+      name: '2 replicas, snapshots are taken in, also one of a lost third',
+      wallsMs: TWO,
+      writes: [PUT, DELETE],
+      imports: true,
+      lost: [{ ...LOST, counter: 1 }],
+    },
+    drops: ['above the promise'],
+  },
+  {
+    scope: {
+      name: '2 replicas, all is lost, one begins from a snapshot and takes others in, one joins',
+      wallsMs: TWO,
+      writes: [PUT, DELETE],
+      imports: true,
+      lost: [{ ...LOST, counter: 1 }],
+      disasters: 1,
+      joins: 1,
+    },
+    steps: 6,
+    drops: ['frontier and clock of a snapshot'],
   },
 ]
 

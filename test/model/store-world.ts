@@ -30,6 +30,12 @@ export interface Scope {
   readonly ticks?: number
   /** Whether a batch takes time, in which a replica may publish. */
   readonly pipeline?: boolean
+  /** Whether snapshots are taken in, at any time, of any age. */
+  readonly imports?: boolean
+  /** Puts of a replica Z that is lost and never was heard of; a snapshot of it is left. */
+  readonly lost?: readonly (Wish & { readonly counter: number })[]
+  /** How often all replicas may be lost at once, but for a snapshot from which a new cluster begins. */
+  readonly disasters?: number
   /** Whether complete answers may be late: else question and answer are one step. */
   readonly lateAnswers?: boolean
 }
@@ -39,7 +45,8 @@ const JOINERS = ['D', 'E', 'G']
 export function modelOf(scope: Scope, dropped: Dropped): Model<World> {
   const ids = ['A', 'B', 'C'].slice(0, scope.wallsMs.length)
   const replicas = ids.map((id, index) => does.newReplica(id, { known: ids, evicted: [] }, scope.wallsMs[index] ?? 0))
-  const initial: World = { replicas, written: [], answers: [], unstored: [], spent: NOTHING_SPENT }
+  const saved = (scope.lost ?? []).map((wish, index) => does.lostEntry(wish, wish.counter, index + 1))
+  const initial: World = { replicas, written: [], saved, answers: [], unstored: [], spent: NOTHING_SPENT }
   // Many states come to rest as one.
   const rested = new Map<string, string | undefined>()
   const atRest = (world: World): string | undefined => {
@@ -67,6 +74,7 @@ function* stepsOf(world: World, scope: Scope, dropped: Dropped): Generator<Step<
     else {
       yield* writes(world, replica, scope, dropped)
       yield* arrivals(world, replica, dropped)
+      yield* imports(world, replica, scope, dropped)
       yield* pulls(world, replica, scope, dropped)
       yield* happenings(world, replica, scope, dropped)
     }
@@ -114,6 +122,42 @@ function* arrivals(world: World, replica: Replica, dropped: Dropped): Generator<
     const next = does.takeIn(replica, entry, dropped)
     if (next !== replica)
       yield { what: `${replica.id} is sent ${entryText(entry)} by ${sender}`, state: changed(world, next) }
+  }
+}
+
+/** Out of a snapshot of anybody, of any age. A joiner takes none in. */
+function* imports(world: World, replica: Replica, scope: Scope, dropped: Dropped): Generator<Step<World>> {
+  if (scope.imports !== true || replica.stage !== 'member') return
+  for (const entry of [...world.written, ...world.saved]) {
+    const next = does.importing(replica, entry, dropped)
+    if (next === replica) continue
+    yield {
+      what: `${replica.id} imports ${entryText(entry)}`,
+      state: changed({ ...world, ...heardOf(world, entry) }, next),
+    }
+  }
+}
+
+function heardOf({ written, saved }: World, entry: Entry): Pick<World, 'written' | 'saved'> {
+  if (written.includes(entry)) return { written, saved }
+  return { written: inOrder([...written, entry]), saved: saved.filter((other) => other !== entry) }
+}
+
+/** R18: what the snapshot does not cover, others may still have in theirs. */
+function refounding(world: World, replica: Replica, dropped: Dropped): Step<World> {
+  const id = `N${world.spent.disasters + 1}`
+  const isKept = (entry: Entry): boolean => covers(replica, entry)
+  const spent = { ...world.spent, disasters: world.spent.disasters + 1 }
+  return {
+    what: `all is lost, and ${id} begins from a snapshot of ${replica.id}`,
+    state: {
+      replicas: [does.refounded(replica, id, dropped)],
+      written: world.written.filter(isKept),
+      saved: inOrder([...world.saved, ...world.written.filter((entry) => !isKept(entry))]),
+      answers: [],
+      unstored: [],
+      spent,
+    },
   }
 }
 
@@ -205,6 +249,7 @@ function* happenings(world: World, replica: Replica, scope: Scope, dropped: Drop
           state: changed(world, does.losing(replica, key), { losses: 1 }),
         }
   if (replica.stage !== 'member') return
+  if (spare(world, scope, 'disasters')) yield refounding(world, replica, dropped)
   if (spare(world, scope, 'evictions'))
     for (const member of membersOf(replica.roster))
       if (member !== replica.id)
@@ -258,10 +303,12 @@ export function committed(world: World, replica: Replica): World {
   const entry = replica.inFlight?.entry ?? fail()
   return {
     ...changed(world, does.commit(replica)),
-    written: [...world.written, entry].toSorted(
-      (a, b) => compareHlc(a.version.hlc, b.version.hlc) || (a.hash < b.hash ? -1 : 1),
-    ),
+    written: inOrder([...world.written, entry]),
   }
+}
+
+function inOrder(entries: readonly Entry[]): readonly Entry[] {
+  return entries.toSorted((a, b) => compareHlc(a.version.hlc, b.version.hlc) || (a.hash < b.hash ? -1 : 1))
 }
 
 function changed(world: World, replica: Replica, spends: Partial<Budget> = {}): World {

@@ -55,19 +55,30 @@ export interface Budget {
   readonly evictions: number
   readonly joins: number
   readonly ticks: number
+  readonly disasters: number
 }
 
 export interface World {
   readonly replicas: readonly Replica[]
   /** Every entry that was ever committed. Each may arrive at anybody at any time, any number of times, or never. */
   readonly written: readonly Entry[]
+  /** What is in snapshots of lost replicas, and of which no member of this cluster has heard. */
+  readonly saved: readonly Entry[]
   readonly answers: readonly CompleteAnswer[]
   /** Sponsors and joiners that they have answered and not stored yet: only without a rule of R13. */
   readonly unstored: readonly (readonly [ReplicaId, ReplicaId])[]
   readonly spent: Budget
 }
 
-export const NOTHING_SPENT: Budget = { writes: 0, crashes: 0, losses: 0, evictions: 0, joins: 0, ticks: 0 }
+export const NOTHING_SPENT: Budget = {
+  writes: 0,
+  crashes: 0,
+  losses: 0,
+  evictions: 0,
+  joins: 0,
+  ticks: 0,
+  disasters: 0,
+}
 
 /** Equal worlds have equal text. */
 export function textOf(world: World): string {
@@ -75,9 +86,10 @@ export function textOf(world: World): string {
   return [
     ...world.replicas.map(replicaText),
     world.written.map(entryText).join(),
+    world.saved.map(entryText).join(),
     world.answers.map(answerText).toSorted().join(),
     world.unstored.join(),
-    `${spent.writes}.${spent.crashes}.${spent.losses}.${spent.evictions}.${spent.joins}.${spent.ticks}`,
+    `${spent.writes}.${spent.crashes}.${spent.losses}.${spent.evictions}.${spent.joins}.${spent.ticks}.${spent.disasters}`,
   ].join('\n')
 }
 

@@ -1,11 +1,13 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommandLine } from '@grapevine/cli'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { FakeReplica } from '../../server/test/fake-replica.ts'
 import { listening, testServer, type TestServer } from '../../server/test/serve.ts'
 import { FakeShell } from './fake-shell.ts'
 import { temporaryDirectory } from './temporary-directory.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 /** As the replica names it. */
 const addressOf = (bucket: string, key: string): string => `${bucket}\0${key}`

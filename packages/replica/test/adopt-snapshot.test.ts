@@ -1,7 +1,9 @@
 import { compareHlc } from '@grapevine/core'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { SmallCluster } from './small-cluster.ts'
 import { importInto, snapshotOf, sourceOf, type Snapshot } from './snapshots.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const ALL = ['n1', 'n2', 'n3']
 const KEYS = Array.from({ length: 40 }, (_, index) => `k${index}`)

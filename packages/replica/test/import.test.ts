@@ -10,9 +10,11 @@ import {
   type Entry,
 } from '@grapevine/core'
 import { addDigest, entryDigest, HashTree } from '@grapevine/merkle'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { sha256, SmallCluster } from './small-cluster.ts'
 import { importInto, rowsOf, snapshotOf, type Snapshot } from './snapshots.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const ALL = ['n1', 'n2', 'n3']
 const KEYS = Array.from({ length: 40 }, (_, index) => `k${index}`)

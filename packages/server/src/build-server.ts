@@ -23,7 +23,7 @@ import { registerHealthRoutes } from './routes/health.ts'
 import { registerKeyRoutes } from './routes/keys.ts'
 import { registerBucketRoutes } from './routes/buckets.ts'
 import { registerListRoute } from './routes/list.ts'
-import { registerRestoreRoute } from './routes/restore.ts'
+import { isRestore, registerRestoreRoute } from './routes/restore.ts'
 import { registerSessionRoute } from './routes/session.ts'
 import { registerSnapshotRoute } from './routes/snapshot.ts'
 import { registerWatchRoute } from './routes/watch.ts'
@@ -136,8 +136,9 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     answerFailure(context, request, response, problem)
   })
   app.server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    // Whoever announces too much is refused before it sends it.
-    if (!(Number(request.headers['content-length']) > bodyMax)) response.writeContinue()
+    // Whoever announces too much is refused before it sends it. A snapshot is as large as the data.
+    const isTooLarge = Number(request.headers['content-length']) > bodyMax && !isRestore(request)
+    if (!isTooLarge) response.writeContinue()
     app.server.emit('request', request, response)
   })
   // An answer without end would keep the server from closing.

@@ -1,9 +1,13 @@
+import { once } from 'node:events'
+import { request as httpRequest } from 'node:http'
 import { addressOf, policyAddress, WriteError, type Entry } from '@grapevine/core'
 import type { FastifyInstance } from 'fastify'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { SnapshotWriter, type SnapshotManifest } from '../src/index.ts'
 import { CLUSTER_ID, FakeReplica } from './fake-replica.ts'
 import { testServer } from './serve.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 const OTHER_CLUSTER = 'f'.repeat(32)
 
@@ -222,6 +226,19 @@ describe('POST /v1/admin/restore', () => {
     expect(answer.status).toBe(200)
     expect(sentPieces).toBeGreaterThan(8)
     expect(replica.imported).toHaveLength(7)
+  })
+
+  it('tells who asks before it sends that it may, however much that is', async () => {
+    const { app } = testServer()
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    const address = app.server.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    const headers = { expect: '100-continue', 'content-length': 2 ** 40 }
+    const request = httpRequest({ port, method: 'POST', path: '/v1/admin/restore', headers })
+    request.on('error', () => {})
+    request.flushHeaders()
+    await once(request, 'continue')
+    request.destroy()
   })
 
   it('answers before everything was sent when it refuses, and the answer is not lost', async () => {

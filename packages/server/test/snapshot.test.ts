@@ -1,6 +1,6 @@
 import { addressOf, HLC_ZERO, policyAddress, type Entry } from '@grapevine/core'
 import { assert, asyncProperty, nat } from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import {
   MalformedSnapshotError,
   readSnapshot,
@@ -11,6 +11,8 @@ import {
 } from '../src/index.ts'
 import { CLUSTER_ID, NODE_ID } from './fake-replica.ts'
 import { testServer } from './serve.ts'
+
+vi.setConfig({ testTimeout: 60_000 })
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> {
   for (let from = 0; from < bytes.length; from += size) {

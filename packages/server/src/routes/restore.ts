@@ -12,11 +12,12 @@ import { ForeignSnapshotError, restoreSnapshot, type RestoreRequest } from '../s
 import { RestoreTally } from '../snapshot/restore-tally.ts'
 import { systemTimers } from '../system-ports.ts'
 
+const PATH = '/v1/admin/restore'
 const PARAMETERS = ['asNew', 'prefix', 'bucket', 'absent', 'quarantined', 'cluster']
 
 /** `POST /v1/admin/restore`: takes a snapshot into the running cluster (frontier.md R17). */
 export function registerRestoreRoute(app: FastifyInstance, context: ServerContext): void {
-  route(app, context, 'POST', '/v1/admin/restore', async (request, response) => {
+  route(app, context, 'POST', PATH, async (request, response) => {
     const restore = restoreRequestIn(queryOf(request.url ?? ''))
     letTakeLong(request)
     const tally = new RestoreTally()
@@ -32,6 +33,10 @@ export function registerRestoreRoute(app: FastifyInstance, context: ServerContex
       refuse(request, response, closing(problem))
     }
   })
+}
+
+export function isRestore({ url }: IncomingMessage): boolean {
+  return url?.split('?', 1)[0] === PATH
 }
 
 /** Breaking off must not close the connection: the answer would be lost with it. */
