@@ -1,7 +1,7 @@
 import { cp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventually } from '../support/condition.ts'
+import { eventually, PATIENCE } from '../support/condition.ts'
 import { ProcessCluster } from '../support/process-cluster.ts'
 
 /** A hundred by hand: FLIPS=100 (docs/promises.md). */
@@ -13,8 +13,10 @@ let pristine: string
 
 beforeAll(async () => {
   cluster = await ProcessCluster.start(2, ['--write-buffer-size', '1MiB'])
-  for (let key = 0; key < KEYS; key++)
-    await fetch(cluster.url('n1', `/v1/kv/b/k${key}?w=all`), { method: 'PUT', body: valueOf(key) })
+  const put = (key: number): Promise<Response> =>
+    fetch(cluster.url('n1', `/v1/kv/b/k${key}?w=all`), { method: 'PUT', body: valueOf(key) })
+  for (let key = 0; key < KEYS; key += AT_A_TIME)
+    await Promise.all(Array.from({ length: AT_A_TIME }, (_, index) => put(key + index)))
   // The next start turns LevelDB's log into a table.
   for (let start = 0; start < 2; start++) {
     for (const name of ['n1', 'n2']) await cluster.end(name, 'SIGTERM')
@@ -24,7 +26,7 @@ beforeAll(async () => {
   }
   pristine = join(cluster.directory, 'pristine')
   for (const name of ['n1', 'n2']) await cp(cluster.node(name).dataDir, join(pristine, name), { recursive: true })
-})
+}, 120_000 * PATIENCE)
 afterAll(() => cluster.close())
 
 /** Starts the node on what is in its directory. Returns its exit code when it refuses, undefined when it is ready. */
@@ -162,16 +164,18 @@ describe('a flipped bit in a table', () => {
           for (const [name, count] of Object.entries(seen)) noticed[name as keyof typeof seen] += count
         } catch (error) {
           // All of them are looked at before the verdict.
+          console.log(String(error))
           wrong.push(error)
         }
         await Promise.all(['n1', 'n2'].map((name) => cluster.end(name, 'SIGTERM')))
+        if (flip % 10 === 9) console.log(`${flip + 1} flips: ${JSON.stringify(noticed)}, wrong: ${wrong.length}`)
       }
       console.log(`${FLIPS} flips: ${JSON.stringify(noticed)}`)
       if (wrong.length > 0) throw new AggregateError(wrong, wrong.map(String).join('\n'))
       expect(noticed.corrupt + noticed.hidden + noticed.indexRows + noticed.refused).toBeGreaterThan(0)
       expect(noticed.healed).toBeGreaterThan(0)
     },
-    60_000 + FLIPS * 20_000,
+    (60_000 + FLIPS * 20_000) * PATIENCE,
   )
 })
 
