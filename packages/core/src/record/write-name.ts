@@ -1,4 +1,4 @@
-import { bytesOf, type ByteString } from '../bytes/latin1.ts'
+import { bytesOf, writeByteString, type ByteString } from '../bytes/latin1.ts'
 import type { Hash } from '../ports.ts'
 import type { Precondition } from '../version/precondition.ts'
 import type { Address } from './address.ts'
@@ -32,10 +32,13 @@ export interface NamedRequest {
 export function writeNameOf(key: string, request: NamedRequest, hash: Hash): WriteName {
   const { address, value, contentType, ttlMs, precondition } = request
   const method = value === undefined ? 'delete' : 'put'
+  // A JSON array tells by itself where it ends, so what comes behind it can only be the value.
   const said = JSON.stringify([method, address, contentType, ttlMs ?? null, precondition ?? null])
-  const parts = hash.sha256(bytesOf(said)) + (value === undefined ? '' : hash.sha256(value))
+  const bytes = new Uint8Array(said.length + (value?.length ?? 0))
+  writeByteString(bytes, 0, said)
+  if (value !== undefined) bytes.set(value, said.length)
   return {
     id: hash.sha256(bytesOf(key)).slice(0, WRITE_ID_BYTES),
-    fingerprint: hash.sha256(bytesOf(parts)).slice(0, FINGERPRINT_BYTES),
+    fingerprint: hash.sha256(bytes).slice(0, FINGERPRINT_BYTES),
   }
 }
