@@ -1,5 +1,6 @@
 import type { Hlc } from './clock/hlc.ts'
 import type { MemberUpdate } from './membership/member.ts'
+import type { MemberValue } from './membership/member-values.ts'
 import type { Roster } from './membership/roster.ts'
 import type { Leaf, Partition } from './placement/partition.ts'
 import type { FrontierGrounds, PurgeRecord, Totals } from './ports.ts'
@@ -233,6 +234,24 @@ export interface Conversations {
   readonly 'push-pull': {
     readonly question: { readonly members: readonly MemberUpdate[] }
     readonly answer: { readonly members: readonly MemberUpdate[] }
+  }
+  /**
+   * Here is what members say of themselves. With `known`, all that the asker knows: what do I lack, and what do you? Without
+   * any, only digests are compared.
+   */
+  readonly 'member-values': {
+    readonly question: {
+      readonly values: readonly MemberValue[]
+      /** Of all that the asker knows. */
+      readonly digest: ShortHash
+      readonly known: readonly (readonly [ReplicaId, name: string, revision: number])[]
+    }
+    readonly answer: {
+      readonly digest: ShortHash
+      readonly values: readonly MemberValue[]
+      /** Indexes of those of `known` that the answerer does not know. */
+      readonly lacking: readonly number[]
+    }
   }
   /** For reports: hashes at depth 8 (partitions) or of the leaves of some partitions, with their entry counts. */
   readonly report: {

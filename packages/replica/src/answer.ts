@@ -22,6 +22,7 @@ import type { ChangeMembership } from './membership-change.ts'
 import type { Intake } from './intake.ts'
 import { entriesByKeyHash, leafDigests, missedEntries, outlinesByKeyHash } from './local-answers.ts'
 import type { FailureDetector } from './membership/failure-detector.ts'
+import type { ValueGossip } from './membership/value-gossip.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { PullPace } from './pull-pace.ts'
 import { newestEntry } from './quorum-read.ts'
@@ -55,6 +56,7 @@ export interface AnswerContext {
   readonly suspects: SuspectLeaves
   readonly versions: VersionWatch
   readonly detector: FailureDetector
+  readonly values: ValueGossip
   readonly twins: TwinWatch
   readonly run: RunId
   /** Lets a conversation go on that nobody waits for. */
@@ -123,6 +125,7 @@ export function answerers(context: AnswerContext): Answerers {
       context.rumors.notice(from, takesRumors)
       return { takesRumors: !context.isPaused('rumors') }
     },
+    'member-values': (question) => context.values.answer(question),
     'hot-rumors': () => ({ entries: context.rumors.hotEntries() }),
     'vector-hash': async ({ vector, roster, frontier }, from) => {
       await context.learnFrontier(frontier, from)

@@ -25,6 +25,8 @@ import { EagerRumors, type RumorContext } from './eager-rumors.ts'
 import { evictedError, FatalError } from './fatal-error.ts'
 import type { Intake } from './intake.ts'
 import { FailureDetector } from './membership/failure-detector.ts'
+import { membershipEventOf, type MembershipEvent } from './membership/membership-event.ts'
+import { ValueGossip } from './membership/value-gossip.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { Owners } from './owners.ts'
 import type { Pausable } from './replica.ts'
@@ -45,6 +47,8 @@ import { VisibilityWatch } from './visibility.ts'
 export interface MemberParts {
   readonly ask: AskMember
   readonly detector: FailureDetector
+  /** What members tell of themselves. */
+  readonly values: ValueGossip
   readonly rumors: RumorMonger
   readonly pace: PullPace
   readonly owners: Owners
@@ -83,6 +87,8 @@ export interface MemberContext {
   readonly isPaused: (what: Pausable) => boolean
   readonly report: () => ReplicaReport
   readonly suspects: SuspectLeaves
+  /** Told of what becomes of members. */
+  readonly onMembership: (event: MembershipEvent) => void
   /** It cannot go on: a `FatalError`, or a bug. */
   readonly fail: (error: unknown) => void
   readonly versions: VersionWatch
@@ -123,13 +129,32 @@ export function assembleMember(context: MemberContext): MemberParts {
     log,
     probe: settings.probe,
     onNamesake: (address) => background(twins.heardOfSelfAt(address)),
-    onChange: ({ kind, member }) => {
+    onForgotten: (member) => context.onMembership({ kind: 'leave', member: { ...member, state: 'evicted' } }),
+    onChange: (event) => {
+      const { kind, member } = event
+      const told = membershipEventOf(event)
+      if (told !== undefined) context.onMembership(told)
       if (kind === 'refute') void noteIncarnation(member.incarnation).catch(() => {})
       // A new run of a member takes rumors until it says otherwise.
       if (kind === 'join' || kind === 'alive' || kind === 'refresh') rumors.notice(member.replica, true)
     },
   })
   const twins: TwinWatch = new TwinWatch({ ...self, transport, clock, log, run })
+  const values = new ValueGossip({
+    self: identity.replica,
+    ask,
+    clock,
+    timers,
+    random,
+    hash: options.hash,
+    log,
+    livePeers: () => detector.livePeers(),
+    isMember: (replica) => standingOf(state().roster, replica) === 'member',
+    onChange: (value) => {
+      const member = detector.member(value.owner)
+      if (member !== undefined) context.onMembership({ kind: 'change', member, value })
+    },
+  })
   const clocks: ClockWatch = new ClockWatch({
     ...self,
     clock,
@@ -260,6 +285,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   return {
     ask,
     detector,
+    values,
     rumors,
     pace,
     owners,
@@ -285,6 +311,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       store,
       intake,
       detector,
+      values,
       twins,
       run,
       background,

@@ -8,6 +8,7 @@ import type {
   Identity,
   MemberState,
   Partition,
+  MemberValue,
   Peer,
   Precondition,
   ReplicaReport,
@@ -24,6 +25,7 @@ import type {
 import type { Departure } from './leave.ts'
 import type { UndecidedKey } from './leaf-mender.ts'
 import type { ImportFate } from './import-entries.ts'
+import type { MembershipEvent } from './membership/membership-event.ts'
 import type { ScrubReport } from './scrubber.ts'
 import type { TombstoneExplanation, TombstoneReport } from './tombstone-reports.ts'
 import type { SnapshotMoment } from './snapshot-moment.ts'
@@ -243,6 +245,12 @@ export interface Replica {
   visibility(request: VisibilityRequest): Promise<Visibility | 'too-many'>
 
   members(): readonly MemberView[]
+  /** Tells of what becomes of members from now on. Returns how to end it. */
+  onMembership(tell: (event: MembershipEvent) => void): () => void
+  /** What this member tells of itself from now on; `false` when that is too much. @throws {RefusalError} before it is one. */
+  setMemberValue(name: string, value: Uint8Array, contentType: string): boolean
+  /** What a member tells of itself, by name. */
+  memberValues(replica: string): readonly MemberValue[]
   /** Live members other than this one, best first, by the failure detector. */
   livePeers(): readonly Peer[]
 

@@ -12,6 +12,7 @@ import {
   type Identity,
   type MemberState,
   type Partition,
+  type MemberValue,
   type Peer,
   type Question,
   type QuestionName,
@@ -53,6 +54,7 @@ import {
 } from './join.ts'
 import { leaveCluster, LeaveError, tellDeparture, type Departure } from './leave.ts'
 import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
+import type { MembershipEvent } from './membership/membership-event.ts'
 import { membershipChanger, type ChangeMembership } from './membership-change.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
@@ -125,6 +127,7 @@ export class RunningReplica implements Replica {
   readonly #policies: BucketPolicies
   readonly #sessions: Sessions
   readonly #feed: ChangeFeed
+  readonly #told = new Set<(event: MembershipEvent) => void>()
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
@@ -427,6 +430,19 @@ export class RunningReplica implements Replica {
     return member?.detector.members().map((view) => ({ ...view, skew: member.clocks.skewOf(view.replica) })) ?? []
   }
 
+  onMembership(tell: (event: MembershipEvent) => void): () => void {
+    this.#told.add(tell)
+    return () => this.#told.delete(tell)
+  }
+
+  setMemberValue(name: string, value: Uint8Array, contentType: string): boolean {
+    return this.#memberOrRefuse().values.set(name, value, contentType) !== undefined
+  }
+
+  memberValues(replica: ReplicaId): readonly MemberValue[] {
+    return this.#member?.values.values.of(replica) ?? []
+  }
+
   livePeers(): readonly Peer[] {
     return this.#member?.detector.livePeers() ?? []
   }
@@ -494,6 +510,7 @@ export class RunningReplica implements Replica {
     const deadlineMs = clock.monotonicMs() + FLUSH_MS
     while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
     this.#member?.rumors.stop()
+    this.#member?.values.stop()
     this.#intake.stop()
     this.#disk.stop()
     await this.#committer.close()
@@ -598,6 +615,9 @@ export class RunningReplica implements Replica {
       changeMembership: this.#changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
+      onMembership: (event) => {
+        for (const tell of this.#told) tell(event)
+      },
       suspects: this.#suspects,
       fail: this.#fail,
       versions: this.#versions,

@@ -232,9 +232,6 @@ describe('the configuration', () => {
 
 describe('what is not built yet', () => {
   it.each([
-    ['GET', '/v1/gossip/state'],
-    ['PUT', '/v1/gossip/state/x'],
-    ['GET', '/v1/gossip/events'],
     ['GET', '/v1/gossip/aggregates'],
     ['GET', '/v1/admin/keys/b/k/explain'],
     ['GET', '/v1/admin/proof/b/k'],

@@ -16,6 +16,7 @@ import {
   type Entry,
   type EntryOutline,
   type Held,
+  type MemberValue,
   type Peer,
   type Range,
   type SessionStanding,
@@ -31,6 +32,7 @@ import type {
   FormerMember,
   ImportFate,
   KeyOnReplica,
+  MembershipEvent,
   LeaveError,
   MemberView,
   Pausable,
@@ -234,6 +236,25 @@ export class FakeReplica implements Replica {
         return Promise.resolve()
       },
     }
+  }
+
+  readonly listeners = new Set<(event: MembershipEvent) => void>()
+  readonly ownValues = new Map<string, MemberValue>()
+  valuesMax = 2
+
+  onMembership(tell: (event: MembershipEvent) => void): () => void {
+    this.listeners.add(tell)
+    return () => this.listeners.delete(tell)
+  }
+
+  setMemberValue(name: string, value: Uint8Array, contentType: string): boolean {
+    if (this.ownValues.size >= this.valuesMax && !this.ownValues.has(name)) return false
+    this.ownValues.set(name, { owner: NODE_ID, name, revision: this.wallMs, contentType, value })
+    return true
+  }
+
+  memberValues(replica: string): readonly MemberValue[] {
+    return replica === NODE_ID ? [...this.ownValues.values()] : []
   }
 
   readonly watches: FakeWatch[] = []

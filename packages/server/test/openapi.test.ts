@@ -61,6 +61,9 @@ const SAME: {
   EvictBody: true,
   ReadyBody: true,
   UndecidedKeyBody: true,
+  MemberValueBody: true,
+  GossipStateBody: true,
+  GossipEventData: true,
   LeaveBody: true,
   RestoreBody: true,
   MomentBody: true,
@@ -102,6 +105,9 @@ interface Contract {
   EvictBody: contract.EvictBody
   ReadyBody: contract.ReadyBody
   UndecidedKeyBody: contract.UndecidedKeyBody
+  MemberValueBody: contract.MemberValueBody
+  GossipStateBody: contract.GossipStateBody
+  GossipEventData: contract.GossipEventData
   LeaveBody: contract.LeaveBody
   RestoreBody: contract.RestoreBody
   MomentBody: contract.MomentBody
@@ -129,6 +135,7 @@ const SAMPLES: Readonly<Record<string, { readonly url: string; readonly body?: u
   'GET /v1/cluster/members': { url: '/v1/cluster/members' },
   'GET /v1/cluster/routing': { url: '/v1/cluster/routing' },
   'GET /v1/gossip/init': { url: '/v1/gossip/init' },
+  'GET /v1/gossip/state': { url: '/v1/gossip/state' },
   'GET /v1/gossip/get-peer': { url: '/v1/gossip/get-peer' },
   'GET /v1/admin/divergence': { url: '/v1/admin/divergence?depth=8' },
   'GET /v1/admin/diff': { url: `/v1/admin/diff?with=n2` },
@@ -224,7 +231,7 @@ describe('/openapi.json', () => {
     'names the parameters that are known: %s',
     async (_, { method, pattern, query }) => {
       const { app } = testServer()
-      const path = pattern.replace(':bucket', 'b').replace('*', 'k').replace(':node', 'n2')
+      const path = pattern.replace(':bucket', 'b').replace('*', 'k').replace(':node', 'n2').replace(':name', 'x')
       const answer = await app.inject({ method, url: `${path}?zzzzzzzzz=1` })
       if (pattern === '/livez' || pattern === '/v1/visibility') return
       const names = Object.keys(query)

@@ -1,14 +1,20 @@
 import {
   AWAIT_VERSIONS_MS_MAX,
+  CONTENT_TYPE_BYTES_MAX,
   ENTRIES_PER_QUESTION_MAX,
   FORMER_IDS_MAX,
   isAddress,
+  isMemberValueName,
   LEAVES,
   LEAVES_PER_PARTITION,
   LEAVES_PER_QUESTION_MAX,
+  MEMBER_VALUE_BYTES_MAX,
+  MEMBER_VALUES_MAX,
+  MEMBER_VALUES_PER_MESSAGE_MAX,
   MEMBERS_MAX,
   openEnvelope,
   PARTITIONS,
+  REVISION_MAX,
   RUMORS_PER_QUESTION_MAX,
   TREE_NODES_PER_QUESTION_MAX,
   WALL_MS_MAX,
@@ -20,6 +26,7 @@ import {
   type FrontierGrounds,
   type Hash,
   type MemberUpdate,
+  type MemberValue,
   type Partition,
   type PurgeRecord,
   type Question,
@@ -158,6 +165,40 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       return { ...decoded, ...(covered[0] !== undefined && { union: covered[0] }) }
     },
   }
+  const memberValueName: Codec<string> = {
+    encode: text(63).encode,
+    decode: (row) => {
+      const decoded = text(63).decode(row)
+      if (!isMemberValueName(decoded)) throw malformed('no name of a value')
+      return decoded
+    },
+  }
+  const revision = count(REVISION_MAX)
+  const memberValueFields = fields<MemberValue>({
+    owner: id,
+    name: memberValueName,
+    revision,
+    contentType: text(CONTENT_TYPE_BYTES_MAX),
+    value: bytes,
+  })
+  const memberValue: Codec<MemberValue> = {
+    encode: memberValueFields.encode,
+    decode: (row) => {
+      const decoded = memberValueFields.decode(row)
+      if (decoded.value.length > MEMBER_VALUE_BYTES_MAX) throw malformed('a value of a member is too long')
+      // A copy: what was received is a view of its whole frame, which would stay in memory as long.
+      return { ...decoded, value: decoded.value.slice() }
+    },
+  }
+  const ownerAndName = pair(id, memberValueName)
+  const memberValueRow: Codec<Question<'member-values'>['known'][number]> = {
+    encode: ([owner, name, said]) => [ownerAndName.encode([owner, name]), said],
+    decode: (row) => {
+      const [[owner, name], said] = pair(ownerAndName, revision).decode(row)
+      return [owner, name, said]
+    },
+  }
+  const memberValues = list(memberValue, MEMBER_VALUES_PER_MESSAGE_MAX)
   const nothing = fields<Record<never, never>>({})
   const indexes = list(count(RUMORS_PER_QUESTION_MAX - 1), RUMORS_PER_QUESTION_MAX)
   const takesRumors = fields<Question<'rumor-notice'>>({ takesRumors: flag })
@@ -287,6 +328,18 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     },
     gossip: { question: updates, answer: updates },
     'push-pull': { question: memberList, answer: memberList },
+    'member-values': {
+      question: fields<Question<'member-values'>>({
+        values: memberValues,
+        digest: shortHash,
+        known: list(memberValueRow, MEMBERS_MAX * MEMBER_VALUES_MAX),
+      }),
+      answer: fields<Answer<'member-values'>>({
+        digest: shortHash,
+        values: memberValues,
+        lacking: list(count(MEMBERS_MAX * MEMBER_VALUES_MAX - 1), MEMBER_VALUES_PER_MESSAGE_MAX),
+      }),
+    },
     report: {
       question: fields<Question<'report'>>({ partitions: list(partition, PARTITIONS), frontier: hlc }),
       answer: fields<Answer<'report'>>({

@@ -104,6 +104,18 @@ const anyGrounds: fc.Arbitrary<FrontierGrounds> = fc.record(
   { requiredKeys: ['frontier', 'atMs', 'takenFrom', 'promises', 'evicted'] },
 )
 
+const anyValueName = fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,62}$/)
+const anyMemberValues = fc.array(
+  fc.record({
+    owner: anyId,
+    name: anyValueName,
+    revision: anyWallMs,
+    contentType: fc.stringMatching(/^[ -~]{0,20}$/),
+    value: fc.uint8Array({ maxLength: 40 }),
+  }),
+  { maxLength: 3 },
+)
+
 const nothing = fc.constant({})
 const anyUpdates = fc.record({ updates: anyMembers })
 const anyMemberList = fc.record({ members: anyMembers })
@@ -146,6 +158,18 @@ export const anyMessages: AnyMessages = {
     answer: fc.record({ known: anyIndexes, lacking: anyIndexes }),
   },
   'rumor-notice': { question: anyNotice, answer: anyNotice },
+  'member-values': {
+    question: fc.record({
+      values: anyMemberValues,
+      digest: anyShortHash,
+      known: fc.array(fc.tuple(anyId, anyValueName, anyWallMs), { maxLength: 3 }),
+    }),
+    answer: fc.record({
+      digest: anyShortHash,
+      values: anyMemberValues,
+      lacking: fc.array(fc.nat(4_095), { maxLength: 3 }),
+    }),
+  },
   'hot-rumors': { question: nothing, answer: fc.record({ entries: anyEntries }) },
   'vector-hash': {
     question: fc.record({ vector: anyShortHash, roster: anyShortHash, frontier: anyHlc }),

@@ -67,6 +67,8 @@ export interface FailureDetectorOptions {
   readonly log: Log
   readonly probe: ProbeOptions
   readonly onChange: (event: MemberEvent) => void
+  /** It was evicted, and is no member any more. */
+  readonly onForgotten?: (member: MemberUpdate) => void
   /** Somebody says that this replica lives at another address than it does. */
   readonly onNamesake?: (address: string) => void
   /**
@@ -176,7 +178,9 @@ export class FailureDetector {
   }
 
   rosterChanged(): void {
-    for (const { replica, name } of this.#opinions.rosterChanged()) {
+    for (const member of this.#opinions.rosterChanged()) {
+      const { replica, name } = member
+      this.#options.onForgotten?.(member)
       this.#former.set(replica, name)
       const [oldest] = this.#former.keys()
       if (this.#former.size > FORMER_MEMBERS_MAX && oldest !== undefined) this.#former.delete(oldest)

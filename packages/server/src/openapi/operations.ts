@@ -215,10 +215,35 @@ export const OPERATIONS: readonly Operation[] = [
     answers: json(schema.GetPeerBody, 'A peer, drawn anew each time.'),
     problems: ['bad_query'],
   }),
-  unbuilt('GET', '/v1/gossip/state', 'gossip', 'Application state of all nodes'),
-  unbuilt('GET', '/v1/gossip/state/:name', 'gossip', "This node's application state"),
-  unbuilt('PUT', '/v1/gossip/state/:name', 'gossip', "Set this node's application state"),
-  unbuilt('GET', '/v1/gossip/events', 'gossip', 'Changes of the membership as events'),
+  get('/v1/gossip/state', {
+    tag: 'gossip',
+    summary: 'What all nodes tell of themselves',
+    answers: json(schema.GossipStateBody, 'The newest that this node knows of each.'),
+    problems: ['bad_query'],
+  }),
+  get('/v1/gossip/state/:name', {
+    tag: 'gossip',
+    summary: 'What this node tells of itself',
+    answers: { 200: { description: 'The value.', headers: ['ETag', 'Grapevine-Served-By'], schemas: anyBytes } },
+    problems: ['bad_query', 'bad_key', 'not_found'],
+  }),
+  operation('PUT', '/v1/gossip/state/:name', {
+    tag: 'gossip',
+    summary: 'Have this node tell something of itself',
+    description:
+      'At most 16 values of 1 KiB. They are kept in memory, spread to all, and come back to a node that was restarted.',
+    body: { schemas: anyBytes, required: false },
+    answers: { 204: { description: 'Told from now on.', headers: ['Grapevine-Served-By'] } },
+    problems: ['bad_query', 'bad_key', 'bad_header', 'too_large', 'length_required', 'conflict', 'not_ready'],
+  }),
+  operation('GET', '/v1/gossip/events', {
+    tag: 'gossip',
+    summary: 'What becomes of members, as events',
+    description:
+      'Server-sent events join, alive, suspect, dead, leave and change, as this node sees them, from now on.',
+    answers: { 200: { description: 'Events, without end.', headers: ['Grapevine-Served-By'], schemas: events } },
+    problems: ['bad_query', 'overloaded', 'draining'],
+  }),
   unbuilt('GET', '/v1/gossip/aggregates', 'gossip', 'Estimates of sums over all nodes'),
 
   get('/v1/admin/divergence', {

@@ -166,6 +166,27 @@ export const RoutingBody = Type.Object({
 export const InitBody = Type.Object({ peers: Type.Array(MemberBody) })
 export const GetPeerBody = Type.Object({ peer: nullable(MemberBody) })
 
+export const MemberValueBody = Type.Object({
+  name: Type.String(),
+  value: Type.String({ description: 'Base64.' }),
+  contentType: Type.String(),
+  updatedAt: dateTime,
+})
+export const GossipStateBody = Type.Object({
+  nodes: Type.Array(Type.Object({ name, nodeId, state: NodeState, values: Type.Array(MemberValueBody) })),
+})
+export const GossipEventData = Type.Object(
+  {
+    name,
+    nodeId,
+    address: Type.String(),
+    state: NodeState,
+    incarnation: count,
+    value: Type.Optional(MemberValueBody),
+  },
+  { description: 'The data of join, alive, suspect, dead, leave and change.' },
+)
+
 const side = Type.Object({ name, root: Type.String() })
 export const DivergenceBody = Type.Object({
   converged: Type.Boolean(),

@@ -1,8 +1,10 @@
 import type { MemberBody } from '@grapevine/contract'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
-import { route, routeGet, sendJson, unbuilt } from '../http/route.ts'
+import { routeGet, sendJson, unbuilt } from '../http/route.ts'
 import { memberBody, takeNoQuery } from './cluster.ts'
+import { registerMemberValues } from './member-values.ts'
+import { registerMembershipEvents } from './membership-events.ts'
 
 /** `GET /v1/gossip/init`. */
 export interface InitBody {
@@ -35,9 +37,7 @@ export function registerGossipRoutes(app: FastifyInstance, context: ServerContex
     sendJson(response, body)
   })
 
-  routeGet(app, context, '/v1/gossip/state', unbuilt('Gossiped application state'))
-  routeGet(app, context, '/v1/gossip/state/:name', unbuilt('Gossiped application state'))
-  route(app, context, 'PUT', '/v1/gossip/state/:name', unbuilt('Gossiped application state', true))
-  routeGet(app, context, '/v1/gossip/events', unbuilt('The stream of membership events'))
+  registerMemberValues(app, context)
+  registerMembershipEvents(app, context)
   routeGet(app, context, '/v1/gossip/aggregates', unbuilt('Gossiped aggregates'))
 }
