@@ -53,9 +53,11 @@ export class Workload {
       const client = `c${number}`
       const random = this.#random.stream(client)
       const next = (): void => {
-        this.#world.queue.after(random.next() * 2 * this.#plan.thinkMs, () => {
-          if (!this.#over) this.#run(this.#draw(client, random), random, next)
-        })
+        this.#world.queue.after(random.next() * 2 * this.#plan.thinkMs, () =>
+          this.#world.whenAwake(() => {
+            if (!this.#over) this.#run(this.#draw(client, random), random, next)
+          }),
+        )
       }
       next()
     }
