@@ -12,12 +12,14 @@ import {
 import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import type { LeafMender } from './leaf-mender.ts'
+import { evictMember } from './evict-member.ts'
 import { frontierRound } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { hello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
+import { lostNamesakes } from './namesakes.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { firstPurgeable } from './purge-round.ts'
@@ -114,11 +116,31 @@ export class Upkeep {
       () => this.#askTimes(),
     )
     rounds.run('clocks', () => this.#askTimes())
+    if (options.rebuild)
+      rounds.every(
+        'namesakes',
+        () => PEERS_INTERVAL_MS,
+        () => this.#replaceNamesakes(),
+      )
     rounds.every(
       'peers',
       () => PEERS_INTERVAL_MS,
       () => this.#notePeers(),
     )
+  }
+
+  /** Whom this node was started to replace and its sponsor did not know. */
+  async #replaceNamesakes(): Promise<void> {
+    const { member, committer, changeMembership } = this.#context
+    const { detector } = member
+    const isMember = (replica: ReplicaId): boolean => committer.state.members().includes(replica)
+    for (const replica of lostNamesakes(detector.self, detector.updates()).filter(isMember))
+      await evictMember(replica, {
+        state: () => committer.state,
+        detector,
+        changeMembership,
+        publishToAll: () => this.#context.rounds.run('publish', () => member.publishToAll()),
+      })
   }
 
   /** Seeds are tried always while somebody is missing: all others may have moved. */

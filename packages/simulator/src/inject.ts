@@ -96,6 +96,8 @@ export class Injector {
           const image = this.#images.get(imageName(fault.node, fault.toMs))
           if (image !== undefined && !this.#world.isNeeded(machine)) this.#world.rollBack(machine, image)
         })
+      case 'leave':
+        return this.#each(fault.node, (machine) => this.#world.leave(machine))
       case 'evict':
         return this.#evict(fault)
       case 'tear-log':
@@ -109,6 +111,10 @@ export class Injector {
       case 'clone':
         return this.#clone(fault)
       case 'freeze':
+        if (fault.node === '*') {
+          this.#world.sleep()
+          return () => this.#world.wake()
+        }
         return this.#each(
           fault.node,
           (machine) => this.#world.freeze(machine),

@@ -107,7 +107,7 @@ export type Fault =
   | { readonly kind: 'power-loss'; readonly node: string; readonly forMs?: number }
   /** SIGTERM. */
   | { readonly kind: 'stop'; readonly node: string; readonly forMs?: number }
-  /** SIGSTOP. */
+  /** SIGSTOP; of all of them (`*`) the machines sleep, with whatever is started on them meanwhile, and the clients too. */
   | { readonly kind: 'freeze'; readonly node: string; readonly forMs?: number }
   /**
    * The disk is lost, and the node comes back with `--rebuild`. The last one that holds anything only crashes: then
@@ -128,6 +128,8 @@ export type Fault =
    * could let anybody in is left alone.
    */
   | { readonly kind: 'evict'; readonly node: string; readonly by: string }
+  /** An operator has it leave, and starts it again later, empty. */
+  | { readonly kind: 'leave'; readonly node: string }
   /** Another machine gets a copy of its disk, and starts with it. */
   | { readonly kind: 'clone'; readonly node: string; readonly to: string }
   /** It crashes, and LevelDB's log has a hole. */

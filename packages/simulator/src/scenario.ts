@@ -164,6 +164,7 @@ const FAULTS: { readonly [Kind in FaultKind]: readonly [required: Fields, option
   'take-address': [{ node: name, of: name }, { forMs: durationMs }],
   rollback: [{ node: name, toMs: atMs }, { forMs: durationMs }],
   evict: [{ node: name, by: name }, {}],
+  leave: [{ node: name }, {}],
   clone: [{ node: name, to: name }, {}],
   'tear-log': down,
   'flip-bit': [{ node: name, row: text(/^[edhtjpm]/, 'e, d, h, t, j, p or m, and how the row goes on') }, {}],

@@ -33,7 +33,7 @@ export function drawPlan({ seed, nodes, seconds }: SwarmOptions): SimulationPlan
   const random = new SeededRandom(seed).stream('plan')
   const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`)
   const chaosMs = seconds * 1_000
-  return {
+  return withSleep(random.stream('sleep'), {
     nodes: names.map((name) => {
       const node = random.stream('node', name)
       return {
@@ -51,7 +51,37 @@ export function drawPlan({ seed, nodes, seconds }: SwarmOptions): SimulationPlan
     workload: drawWorkload(random.stream('workload')),
     faults: drawFaults(random, names, chaosMs),
     away: drawAway(random.stream('away'), names),
+  })
+}
+
+/** In one run of six … */
+const SLEEP_CHANCE = 0.16
+/** … all machines sleep for a minute to hours, at whatever moment: who was away before is away for so much longer. */
+const SLEEP_MS = [60_000, 2 * 3_600_000] as const
+
+function withSleep(random: SeededRandom, plan: SimulationPlan): SimulationPlan {
+  if (!random.chance(SLEEP_CHANCE)) return plan
+  const [least, most] = SLEEP_MS
+  const atMs = Math.round(random.between(FIRST_STORY_MS, plan.chaosMs))
+  const forMs = Math.round(least * (most / least) ** random.next())
+  const later = (ms: number): number => (ms < atMs ? ms : ms + forMs)
+  const faults = plan.faults.map((fault): TimedFault => {
+    const shifted = { ...fault, atMs: later(fault.atMs) }
+    if (shifted.kind === 'rollback') return { ...shifted, toMs: later(shifted.toMs), ...lasting(fault, later) }
+    return { ...shifted, ...lasting(fault, later) }
+  })
+  const sleep: TimedFault = { atMs, kind: 'freeze', node: '*', forMs }
+  return {
+    ...plan,
+    chaosMs: plan.chaosMs + forMs,
+    faults: [...faults, sleep].toSorted((a, b) => a.atMs - b.atMs),
   }
+}
+
+/** Whatever would end during the sleep or behind it ends so much later. */
+function lasting(fault: TimedFault, later: (ms: number) => number): { forMs?: number } {
+  if (!('forMs' in fault) || fault.forMs === undefined) return {}
+  return { forMs: later(fault.atMs + fault.forMs) - later(fault.atMs) }
 }
 
 function drawNetwork(random: SeededRandom): Partial<LinkQuality> {
@@ -191,6 +221,7 @@ const STORIES: readonly (readonly [name: string, times: number, draw: Story])[] 
       return [{ atMs, kind: 'cut', from: node, to: '*', forMs }, ...(isOneWay ? [] : [back]), evicted]
     },
   ],
+  ['leave', 2, (_, node, __, atMs) => [{ atMs, kind: 'leave', node }]],
   // For long, and nobody gives it up.
   ['absence', 2, (random, node, _, atMs) => [{ atMs, kind: 'crash', node, forMs: absenceMs(random) }]],
   // A backup of any age.

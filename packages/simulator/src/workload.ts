@@ -64,9 +64,11 @@ export class Workload {
       const random = this.#random.stream(client)
       const session = number <= this.#plan.sessionShare * this.#plan.clients
       const next = (): void => {
-        this.#world.queue.after(random.next() * 2 * this.#plan.thinkMs, () => {
-          if (!this.#over) this.#run({ ...this.#draw(client, random), session }, random, next)
-        })
+        this.#world.queue.after(random.next() * 2 * this.#plan.thinkMs, () =>
+          this.#world.whenAwake(() => {
+            if (!this.#over) this.#run({ ...this.#draw(client, random), session }, random, next)
+          }),
+        )
       }
       next()
     }

@@ -20,7 +20,7 @@ import {
   WRITE_QUEUE_ENTRIES_MAX,
   type WriterId,
 } from '@grapevine/core'
-import { DEFAULT_SETTINGS, FatalError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
+import { DEFAULT_SETTINGS, FatalError, LeaveError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
 import { openDirectory } from '@grapevine/storage'
 
 import { EventQueue } from './event-queue.ts'
@@ -45,6 +45,8 @@ const OPERATOR_MS = 2_000
 const EVENTS_MAX = 20_000_000
 /** Between two looks at what each node thinks of the others and how much waits in it. */
 const LOOK_MS = 500
+/** How long a leaving node waits for somebody to hold all that it holds. */
+const LEAVING_MS = 10_000
 /** How long a program takes to set its directory aside, and to open an empty one. */
 const REOPENING_MS = 20
 /** After what it does that by itself (begin-anew.ts of the server). */
@@ -82,6 +84,8 @@ export class World {
   readonly #givenUp = new Set<string>()
   /** Which machine each replica was on. */
   readonly #names = new Map<string, string>()
+  #isAsleep = false
+  #sleepers: (() => void)[] = []
   #processes = 0
   #moves = 0
   #lookedAtMs = 0
@@ -159,6 +163,7 @@ export class World {
     machine.running = running
     machine.starts++
     this.#tell(machine, 'started')
+    if (this.#isAsleep) this.freeze(machine)
     this.#boot(machine, running).catch((error: unknown) => this.#endedItself(machine, running, error))
   }
 
@@ -242,6 +247,25 @@ export class World {
       .finally(() => (machine.condemnedBy = undefined))
   }
 
+  /** An operator who wants it to leave; its program ends when it has. */
+  leave(machine: Machine): void {
+    const { running } = machine
+    const replica = running?.replica
+    if (running === undefined || replica?.status().ready !== true || running.process.isFrozen) return
+    if (this.isNeeded(machine)) return
+    this.#givenUp.add(machine.replica)
+    machine.condemnedBy = running.process
+    replica
+      .leave(LEAVING_MS)
+      .then(
+        () => this.#endedItself(machine, running, new FatalError('left', `${machine.name} has left`)),
+        (error: unknown) => {
+          if (!(error instanceof LeaveError || error instanceof StoreError)) throw error
+        },
+      )
+      .finally(() => (machine.condemnedBy = undefined))
+  }
+
   /** Whether the disk of somebody who is not away says that it was evicted, or is about to. */
   isFenced({ replica, condemnedBy }: Machine, away: ReadonlySet<string> = new Set()): boolean {
     if (condemnedBy?.isAlive === true) return true
@@ -274,6 +298,24 @@ export class World {
     if (machine.running?.process.isFrozen !== true) return
     machine.running.process.thaw()
     this.#tell(machine, 'thawed')
+  }
+
+  /** All machines stand still, for as long as nobody wakes them. */
+  sleep(): void {
+    this.#isAsleep = true
+    for (const machine of this.machines) this.freeze(machine)
+  }
+
+  wake(): void {
+    this.#isAsleep = false
+    for (const machine of this.machines) this.thaw(machine)
+    for (const run of this.#sleepers.splice(0)) run()
+  }
+
+  /** Now, or when the machines wake. */
+  whenAwake(run: () => void): void {
+    if (this.#isAsleep) this.#sleepers.push(run)
+    else run()
   }
 
   move(machine: Machine): void {

@@ -12,18 +12,25 @@ export const sameMembers: CheckerKind = {
   watch(complain) {
     const lives = new NodeLives()
     const audit = new Audit(lives)
+    /** Which node each replica was, whatever became of its disk. */
+    const bearers = new Map<string, string>()
     return {
       first(event) {
         lives.see(event)
         audit.see(event)
       },
+      process({ node, replica }) {
+        if (replica !== undefined) bearers.set(replica, node)
+      },
       finish() {
         const shown = new Set(audit.compared.map(({ node }) => node))
-        const absent = new Set([...lives.names].filter((node) => !shown.has(node)).map((node) => lives.replica(node)))
         for (const compared of audit.clusters.values()) {
           const here = new Map(compared.map(({ node, replica }) => [replica, node]))
           const known = new Set(compared.flatMap(({ members = [] }) => members))
-          const ghosts = [...known].filter((replica) => !here.has(replica) && !absent.has(replica))
+          const ghosts = [...known].filter((replica) => {
+            const bearer = bearers.get(replica)
+            return !here.has(replica) && (bearer === undefined || shown.has(bearer))
+          })
           for (const { node, atMs, members } of compared) {
             if (members === undefined) continue
             const lacking = [...known, ...here.keys()].filter((replica) => !members.includes(replica))
