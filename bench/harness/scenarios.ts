@@ -11,6 +11,7 @@ export const SCENARIOS = [
   'b13-detector',
   'b14-deletes',
   'b16-visibility',
+  'b16-client',
   'b17-memory',
   'b19-cycles',
   'b20-snapshot',
