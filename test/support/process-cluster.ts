@@ -49,6 +49,12 @@ export class ProcessCluster {
     this.directory = directory
     this.nodes = nodes
     this.#flags = flags
+    process.on('exit', this.#onExit)
+  }
+
+  /** Also when the tests are ended before they are through. */
+  readonly #onExit = (): void => {
+    for (const { process: running } of this.nodes) running?.kill('SIGKILL')
   }
 
   /** Starts so many nodes, the first as founder, and waits until all are ready. */
@@ -67,9 +73,14 @@ export class ProcessCluster {
       }
     })
     const cluster = new ProcessCluster(directory, nodes, flags)
-    for (const { name } of nodes) await cluster.launch(name)
-    await cluster.untilReady()
-    return cluster
+    try {
+      for (const { name } of nodes) await cluster.launch(name)
+      await cluster.untilReady()
+      return cluster
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
   }
 
   node(name: string): ProcessNode {
@@ -215,6 +226,7 @@ export class ProcessCluster {
       running.kill('SIGCONT')
       await this.end(name, 'SIGKILL')
     }
+    process.off('exit', this.#onExit)
     await rm(this.directory, { recursive: true, force: true })
   }
 }
