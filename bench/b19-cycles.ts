@@ -10,10 +10,10 @@ import { readSettings } from './harness/settings.ts'
 import { Workspace } from './harness/workspace.ts'
 import { startGrapevine } from './peers/grapevine.ts'
 
-/** How long the disk has to look the same before it counts as at rest. */
-const REST_SECONDS = 3
-/** Of all cycles, those that come before the first look. */
-const WARM_UP_SHARE = 0.1
+/** How long the disk has to look the same before it counts as at rest: longer than a purge interval. */
+const REST_SECONDS = 12
+/** Cycles before the first look. Then the record of purges is full, which is what stays on the disk of an empty node. */
+const WARM_UP = 100_000
 /** How many keys are there before the first of them is deleted again. */
 const AHEAD = 10_000
 const PARTS = 10
@@ -21,6 +21,7 @@ const PURGED_SECONDS_MAX = 300
 
 const settings = readSettings({ keys: 1_000_000 })
 const { keys: cycles, directory, profile } = settings
+const warmUp = settings.quick ? Math.ceil(cycles / PARTS) : WARM_UP
 
 /** Puts run ahead of deletes, so that a key lives for a while; no key comes twice. */
 function* cyclesFrom(first: number, count: number): Generator<Op> {
@@ -37,7 +38,7 @@ const report = new ScenarioReport(
     title: `disk use after ${numberText(cycles)} puts and deletes, each of another key`,
     method: [
       `One node, all settings at their defaults. Values of ${VALUE_BYTES} random bytes. A key is deleted when up to ${numberText(AHEAD)} others have come.`,
-      `Warm-up: ${numberText(cycles * WARM_UP_SHARE)} cycles before the first look. Looked at ${PARTS} times while ${numberText(cycles)} more run, each time when no tombstone is left and the disk has come to rest.`,
+      `Warm-up: ${numberText(warmUp)} cycles before the first look. Looked at ${PARTS} times while ${numberText(cycles)} more run, each time when no tombstone is left and the disk has come to rest.`,
       'Disk use is what all files in the data directory take, the log of LevelDB included, whatever it happens to hold.',
     ],
   },
@@ -69,7 +70,7 @@ async function run(first: number, count: number): Promise<{ atWork: number; atRe
 let next = 0
 const steps: { atWork: number; atRest: number }[] = []
 for (let part = 0; part <= PARTS; part++) {
-  const count = Math.max(1, Math.round(part === 0 ? cycles * WARM_UP_SHARE : cycles / PARTS))
+  const count = Math.max(1, Math.round(part === 0 ? warmUp : cycles / PARTS))
   const step = await run(next, count)
   next += count
   steps.push(step)

@@ -11,6 +11,8 @@ const CONNECTIONS_PER_NODE = 2
 /** After a refusal: a node that is overloaded asks for a moment. */
 const PAUSE_MS = 50
 const REFUSALS_MAX = 1_000
+/** Rates are measured elsewhere: here nothing has to be quick. */
+const TIMEOUT = '60s'
 
 const packr = new Packr({ useRecords: false })
 
@@ -46,19 +48,20 @@ export async function applyAll(ports: readonly number[], ops: Iterator<Op, unkno
 
 /** Sends one batch. Returns what has to be sent again. */
 async function applied(connection: ProbeConnection, ops: readonly Op[]): Promise<Op[]> {
-  const body = packr.pack({ ops } satisfies BatchRequest<Uint8Array>)
+  const body = packr.pack({ ops, timeout: TIMEOUT } satisfies BatchRequest<Uint8Array>)
   const {
     status,
     head,
     body: answer,
   } = await connection.ask(httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, body, MEDIA_TYPES.msgpack))
-  if (status === 429 || status === 503) return [...ops]
+  if (status === 429 || status === 503 || status === 504) return [...ops]
   if (status !== 200) throw new Error(`${head.split('\r\n', 1)[0]}: ${answer.toString()}`)
   const { results } = packr.unpack(answer) as { results: readonly { readonly status: number }[] }
   return ops.filter((_, index) => {
     const each = results[index]?.status
     if (each === 204) return false
-    if (each === 429 || each === 503) return true
+    // What became of it is not known after a 504; doing it twice does no harm.
+    if (each === 429 || each === 503 || each === 504) return true
     throw new Error(`an operation of a batch was answered with ${each}`)
   })
 }

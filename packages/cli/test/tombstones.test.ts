@@ -90,6 +90,12 @@ describe('grapevine tombstones', () => {
     ['alive', 'lacks-entries', 0, 'it lacks 1 000 writes that another node has, and pulls them by itself'],
     ['alive', 'silent', 0, 'it was not heard yet since the node that answers started'],
     ['alive', 'unaware-of-eviction', 0, 'it does not know of an eviction yet'],
+    [
+      'alive',
+      'unacquainted',
+      0,
+      'it was started again, and promises nothing before it has heard from every other node',
+    ],
     ['alive', 'promised-less', 0, 'its clock has not passed that moment yet'],
   ] as const)('says of a node that is %s, %s, what it is about and exits %i', async (state, reason, exit, sentence) => {
     const [hold] = WAITING.holds

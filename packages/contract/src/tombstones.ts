@@ -11,9 +11,10 @@ export interface MomentBody {
 
 /**
  * Why the frontier waits for a member: it has not been heard since the answering node started; it does not know of an eviction
- * yet; it had not seen what somebody else had; or it has not promised yet that nothing older will come through it.
+ * yet; it had not seen what somebody else had; it has not promised yet that nothing older will come through it; or it was started
+ * again and promises nothing before it has heard from all others.
  */
-export type WaitReason = 'silent' | 'unaware-of-eviction' | 'lacks-entries' | 'promised-less'
+export type WaitReason = 'silent' | 'unaware-of-eviction' | 'lacks-entries' | 'promised-less' | 'unacquainted'
 
 /** What a member has said for the frontier. It goes on counting while the member is away. */
 export interface AcknowledgementBody {

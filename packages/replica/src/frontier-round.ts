@@ -37,10 +37,7 @@ export interface FrontierContext extends PublishContext {
  */
 export async function frontierRound(wanted: Hlc, context: FrontierContext): Promise<readonly Hold[]> {
   const { state, publications, changeMembership, clock, hash, log } = context
-  const others = state()
-    .members()
-    .filter((replica) => replica !== state().identity?.replica)
-  await Promise.all(others.map((replica) => collect(replica, wanted, context)))
+  await collectPublications(wanted, context)
   await promiseAtLeast(wanted, context)
   context.rollback.published()
   publications.note(state().publication())
@@ -77,11 +74,22 @@ function accountOf({ union }: Barrier, hash: Hash): Pick<FrontierGrounds, 'union
   }
 }
 
+/** Asks all other members. What they say is remembered, and nothing comes of it by itself. */
+export async function collectPublications(wanted: Hlc, context: FrontierContext): Promise<void> {
+  const { identity } = context.state()
+  const others = context
+    .state()
+    .members()
+    .filter((replica) => replica !== identity?.replica)
+  await Promise.all(others.map((replica) => collect(replica, wanted, context)))
+}
+
 /** A member that does not answer keeps its latest publication: what it promised still holds. */
 async function collect(replica: ReplicaId, wanted: Hlc, context: FrontierContext): Promise<void> {
   try {
     context.publications.note(await askPublication(replica, wanted, context))
   } catch (error) {
     if (!(error instanceof UnreachableError || error instanceof RefusalError)) throw error
+    if (error instanceof RefusalError && error.code === 'busy') context.publications.noteUnacquainted(replica)
   }
 }

@@ -16,6 +16,7 @@ import type { FrontierStep, Hlc } from '@grapevine/core'
  */
 export class Publications {
   readonly #latest = new Map<ReplicaId, Publication>()
+  readonly #unacquainted = new Set<ReplicaId>()
   #barrier: Barrier | undefined
 
   get latest(): ReadonlyMap<ReplicaId, Publication> {
@@ -24,6 +25,12 @@ export class Publications {
 
   note(publication: Publication): void {
     this.#latest.set(publication.replica, publication)
+    this.#unacquainted.delete(publication.replica)
+  }
+
+  /** It was asked, and would not publish yet. */
+  noteUnacquainted(replica: ReplicaId): void {
+    this.#unacquainted.add(replica)
   }
 
   /** One step of the frontier on what was published so far. What it raises has yet to be stored. */
@@ -37,6 +44,9 @@ export class Publications {
 
   /** What each member has said so far that lets the frontier pass `need`, and what is still wanting of it. */
   acknowledgements(need: Hlc, roster: Roster): readonly Acknowledgement[] {
-    return acknowledgements(need, { roster, barrier: this.#barrier, publications: this.#latest })
+    const said = acknowledgements(need, { roster, barrier: this.#barrier, publications: this.#latest })
+    return said.map((each) =>
+      each.waits !== undefined && this.#unacquainted.has(each.replica) ? { ...each, waits: 'unacquainted' } : each,
+    )
   }
 }

@@ -13,7 +13,7 @@ import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import type { LeafMender } from './leaf-mender.ts'
 import { evictMember } from './evict-member.ts'
-import { frontierRound } from './frontier-round.ts'
+import { collectPublications, frontierRound, type FrontierContext } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { hello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
@@ -284,12 +284,7 @@ export class Upkeep {
     atLeast = HLC_ZERO,
   }: { readonly timeoutMs?: number; readonly atLeast?: Hlc } = {}): Promise<readonly Hold[]> {
     const { options, committer, member, changeMembership } = this.#context
-    // Without the own promise nothing comes of it.
-    if (!member.mayPromise()) return [{ replica: committer.state.identity?.replica ?? '', reason: 'silent' }]
-    const wall = hlcAt(options.clock.wallMs())
-    // What is late for nothing but the time: all are asked to promise that it has passed.
-    const waiting = await this.#firstPurgeable(wall, committer.state.promise)
-    const holds = await frontierRound(laterHlc(atLeast, waiting === undefined ? HLC_ZERO : wall), {
+    const context: FrontierContext = {
       ...member,
       state: () => committer.state,
       changeMembership,
@@ -297,7 +292,19 @@ export class Upkeep {
       hash: options.hash,
       log: options.log,
       ask: (replica, name, question) => member.ask(replica, name, question, timeoutMs),
-    })
+    }
+    if (!member.mayPromise()) {
+      // Without the own promise nothing comes of it. For whom else it waits is of interest all the same.
+      await collectPublications(HLC_ZERO, context)
+      const replica = committer.state.identity?.replica ?? ''
+      member.publications.noteUnacquainted(replica)
+      await member.tombstones.noteWaits()
+      return [{ replica, reason: 'silent' }]
+    }
+    const wall = hlcAt(options.clock.wallMs())
+    // What is late for nothing but the time: all are asked to promise that it has passed.
+    const waiting = await this.#firstPurgeable(wall, committer.state.promise)
+    const holds = await frontierRound(laterHlc(atLeast, waiting === undefined ? HLC_ZERO : wall), context)
     await member.purger.sweep()
     await member.tombstones.noteWaits()
     return holds

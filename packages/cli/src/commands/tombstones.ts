@@ -102,6 +102,7 @@ const WHY: Readonly<Record<WaitReason, string>> = {
     'it lacks {lacks} that another node has, and pulls them by itself; if it does not: grapevine status {name}',
   'promised-less':
     'its clock has not passed that moment yet, or it has had no word since; if that lasts: grapevine members',
+  unacquainted: 'it was started again, and promises nothing before it has heard from every other node',
 }
 
 function nodeColumns(style: Style): readonly Column<TombstonesNode>[] {

@@ -14,8 +14,11 @@ export interface Acknowledgement {
   readonly promise: Hlc | undefined
   /** Writes that some member has covered and that this one had not. */
   readonly lacks: number
-  /** Why the frontier waits for it, or `undefined` when it does not. */
-  readonly waits: Hold['reason'] | 'promised-less' | undefined
+  /**
+   * Why the frontier waits for it, or `undefined` when it does not. `unacquainted`: it answers, and promises nothing before it
+   * has heard what all others have seen.
+   */
+  readonly waits: Hold['reason'] | 'promised-less' | 'unacquainted' | undefined
 }
 
 /**

@@ -342,7 +342,7 @@ export const RestoreBody = Type.Object({
 })
 
 export const MomentBody = Type.Object({ hlc: Type.String(), at: dateTime })
-const WaitReason = oneOf('silent', 'unaware-of-eviction', 'lacks-entries', 'promised-less')
+const WaitReason = oneOf('silent', 'unaware-of-eviction', 'lacks-entries', 'promised-less', 'unacquainted')
 const acknowledgement = { name, nodeId, state: NodeState, promise: nullable(MomentBody), lacks: count }
 export const AcknowledgementBody = Type.Object({ ...acknowledgement, waits: nullable(WaitReason) })
 export const TombstonesBody = Type.Object({
