@@ -13,7 +13,8 @@ import { entryText, type Replica, type World } from './world.ts'
 
 /** I1, I5 and I7, which hold in every state. */
 export function faultNow(world: World, scope: Scope): string | undefined {
-  const members = insiders(world)
+  // Who has lost a row, and knows, is wrong until it is mended.
+  const members = insiders(world).filter(({ suspect }) => !suspect)
   for (const replica of members) {
     const fault = resurrection(world, replica, members)
     if (fault !== undefined) return fault
@@ -54,7 +55,8 @@ export function faultAtRest(world: World, scope: Scope, dropped: Dropped): strin
       ),
     )
     if (returned !== undefined) return `I5: ${replica.id} holds ${entryText(returned)}, which was deleted`
-    if ((scope.losses ?? 0) > 0) continue
+    if (replica.suspect) return `R19: ${replica.id} has not been mended`
+    if ((scope.losses ?? 0) > 0 && scope.noticed !== true) continue
     const [first] = members
     if (first !== undefined && rowsText(first) !== rowsText(replica))
       return `I6: ${first.id} and ${replica.id} end with unequal rows`
@@ -133,14 +135,21 @@ function atRest(world: World, scope: Scope, dropped: Dropped): World {
   const at = (id: string): Replica => replicas.get(id) ?? now.replicas[0]!
   const put = (replica: Replica): Map<string, Replica> => replicas.set(replica.id, replica)
   for (const [sponsor, joiner] of now.unstored) put(does.introduced(at(sponsor), joiner))
-  // As many rounds as news needs to go around, and then two for the frontier.
-  for (let round = 0; round < 4; round++) {
+  // As many rounds as news needs to go around, and then two for the frontier; and again after a loss was mended.
+  for (let round = 0; round < (scope.noticed === true ? 8 : 4); round++) {
+    if (round === 4)
+      for (const to of ids)
+        for (const from of ids) if (does.mayMend(at(to), at(from), dropped)) put(does.mended(at(to), at(from), dropped))
+
     // Whose sponsor is evicted before the answer begins again as another, and evicts the id it had (R13).
     for (const { id, stage, sponsor } of replicas.values())
       if (stage === 'joining' && ids.some((other) => at(other).roster.evicted.includes(sponsor)))
         for (const other of ids) put(does.evicting(at(other), id))
     for (const to of ids)
       for (const from of ids) {
+        // Single entries are given by whoever has lost others.
+        if (at(from).suspect && isHeard(at(to), at(from).id, dropped))
+          for (const entry of at(from).rows.values()) put(does.takeIn(at(to), entry, dropped))
         if (mayPull(at(to), at(from), dropped)) put(does.adopt(at(to), does.completeAnswer(at(from), at(to)), dropped))
         if (at(from).stage !== 'member' || at(to).stage !== 'member' || !isHeard(at(to), at(from).id, dropped)) continue
         put(does.promiseTime(at(from)))

@@ -15,6 +15,7 @@ import {
   membersOf,
   mergeRosters,
   presentAt,
+  replaceLeaf,
   VersionVector,
 } from '../../packages/core/src/index.ts'
 import type {
@@ -55,6 +56,7 @@ export function newReplica(id: ReplicaId, roster: Roster, wallMs: number): Repli
     inFlight: undefined,
     latest: new Map(),
     barrier: undefined,
+    suspect: false,
   }
 }
 
@@ -315,11 +317,34 @@ export function crashed(replica: Replica, dropped: Dropped): Replica {
   }
 }
 
-/** A row is gone, and nobody has noticed. */
-export function losing(replica: Replica, key: string): Replica {
+/** A row is gone. Whether that was noticed is for the scope to say. */
+export function losing(replica: Replica, key: string, suspect: boolean): Replica {
   const rows = new Map(replica.rows)
   rows.delete(key)
-  return { ...replica, rows }
+  return { ...replica, rows, suspect }
+}
+
+/** R19: the leaf of a clean member takes the place of that which lost rows. */
+export function mended(replica: Replica, clean: Replica, dropped: Dropped): Replica {
+  const seen = VersionVector.of(clean.vector)
+  const listed = [...clean.rows.values()]
+  const held = [...replica.rows.values()]
+  const covers = (dot: Dot): boolean => clean.folded.includes(dot.writer) || seen.covers(dot)
+  const { put, drop } = replaceLeaf(held, { listed, covers }, listed)
+  const rows = new Map(replica.rows)
+  if (!dropped.has('replaced')) for (const { address } of drop) rows.delete(address)
+  const clock = clockOf(replica)
+  for (const entry of put) {
+    rows.set(entry.address, entry)
+    clock.witness(entry.version.hlc)
+  }
+  return reserving(swept({ ...replica, rows, suspect: false, now: clock.now }, dropped))
+}
+
+export function mayMend(replica: Replica, clean: Replica, dropped: Dropped): boolean {
+  if (!replica.suspect || clean.suspect || compareHlc(replica.frontier, clean.frontier) !== 0) return false
+  const unfolded = replica.vector.filter(([writer]) => !clean.folded.includes(writer))
+  return dropped.has('vector contains') || VersionVector.of(clean.vector).contains(unfolded)
 }
 
 function clockOf({ now, reserve }: Replica): HybridClock {

@@ -22,6 +22,9 @@ export const RULES = {
   'above the promise': 'R17: an import is judged by the frontier alone, as what comes by rumor is',
   'frontier and clock of a snapshot':
     'R18: a new founder adopts rows and vectors, and begins with the clock of its rows',
+  'suspects are silent': 'R19: who knows that it has lost rows gives complete answers',
+  'vector contains': 'R19: the leaf that lost rows is replaced by that of a member that lags',
+  replaced: 'R19: the leaf of a clean member is merged into the one that lost rows',
 } as const
 
 export type Rule = keyof typeof RULES

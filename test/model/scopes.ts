@@ -43,6 +43,21 @@ export const SEARCHES: readonly Search[] = [
     drops: ['covered is refused'],
   },
   {
+    scope: {
+      name: '3 replicas, one loses the row of a tombstone, notices and mends',
+      // So that A deletes what it has not seen.
+      wallsMs: [1, 0, 0],
+      writes: [
+        { ...PUT, at: 'C' },
+        { ...DELETE, at: 'A' },
+      ],
+      losses: 1,
+      noticed: true,
+    },
+    steps: 7,
+    drops: ['suspects are silent', 'vector contains', 'replaced'],
+  },
+  {
     scope: { name: '3 replicas: put, delete', wallsMs: THREE, writes: [PUT, DELETE] },
     steps: 5,
     drops: [],

@@ -23,6 +23,11 @@ export interface Scope {
   readonly crashes?: number
   /** Rows of tombstones that may be lost without anybody noticing, once everybody covers everything. */
   readonly losses?: number
+  /**
+   * Whether a loss is noticed at once. Then it may happen at any time, as long as another member holds the row and has seen
+   * all that the loser has seen: else it is beyond repair, and no replica any more (R16).
+   */
+  readonly noticed?: boolean
   readonly evictions?: number
   /** Replicas that join: the first of them is D. */
   readonly joins?: number
@@ -212,6 +217,7 @@ function* pulls(world: World, replica: Replica, scope: Scope, dropped: Dropped):
 /** A joiner knows its sponsor alone (R13). Others ask members, and are answered as members. */
 export function mayPull(replica: Replica, other: Replica, dropped: Dropped): boolean {
   if (other === replica || other.stage !== 'member' || replica.stage === 'out') return false
+  if (other.suspect && !dropped.has('suspects are silent')) return false
   if (replica.stage === 'joining') return other.id === replica.sponsor
   return isHeard(other, replica.id, dropped) && isHeard(replica, other.id, dropped)
 }
@@ -240,14 +246,17 @@ function* happenings(world: World, replica: Replica, scope: Scope, dropped: Drop
   }
   if (spare(world, scope, 'losses'))
     for (const [key, entry] of replica.rows)
-      if (
-        entry.value === undefined &&
-        world.replicas.every((other) => world.written.every((each) => covers(other, each)))
-      )
+      if (entry.value === undefined && mayLose(world, replica, entry, scope))
         yield {
           what: `${replica.id} loses the row of ${key}`,
-          state: changed(world, does.losing(replica, key), { losses: 1 }),
+          state: changed(world, does.losing(replica, key, scope.noticed === true), { losses: 1 }),
         }
+  for (const clean of world.replicas)
+    if (does.mayMend(replica, clean, dropped))
+      yield {
+        what: `${replica.id} mends its leaf by ${clean.id}`,
+        state: changed(world, does.mended(replica, clean, dropped)),
+      }
   if (replica.stage !== 'member') return
   if (spare(world, scope, 'disasters')) yield refounding(world, replica, dropped)
   if (spare(world, scope, 'evictions'))
@@ -264,6 +273,17 @@ function* happenings(world: World, replica: Replica, scope: Scope, dropped: Drop
         what: `${sponsor} stores that ${joiner} is a member`,
         state: changed({ ...world, unstored: [] }, does.introduced(replica, joiner)),
       }
+}
+
+function mayLose(world: World, replica: Replica, entry: Entry, { noticed }: Scope): boolean {
+  if (noticed === true)
+    return world.replicas.some(
+      (other) =>
+        other !== replica &&
+        holds(other, entry) &&
+        world.written.every((each) => covers(other, each) || !covers(replica, each)),
+    )
+  return world.replicas.every((other) => world.written.every((each) => covers(other, each)))
 }
 
 function joining(world: World, sponsor: Replica, id: ReplicaId, dropped: Dropped): Step<World> {

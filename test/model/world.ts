@@ -33,6 +33,8 @@ export interface Replica {
   readonly inFlight: { readonly entry: Entry; readonly promise: Hlc } | undefined
   readonly latest: ReadonlyMap<ReplicaId, Publication>
   readonly barrier: Barrier | undefined
+  /** It has lost a row and knows: its rows do not add up to its sum (R19). */
+  readonly suspect: boolean
 }
 
 /** A complete answer on its way. It is delivered at most once, and at any time (it is bound to its question). */
@@ -137,6 +139,7 @@ function ownText(replica: Replica): string {
       rest.closed.join(),
       rest.writer,
       rest.issued,
+      rest.suspect ? 'suspect' : '',
       short(rest.now),
       inFlight === undefined ? '' : `${entryText(inFlight.entry)}>${short(inFlight.promise)}`,
       barrier === undefined

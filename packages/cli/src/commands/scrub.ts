@@ -57,7 +57,8 @@ export function scrubText(report: ScrubBody): string {
   if (suspectLeaves > 0)
     lines.push(
       `${plural(suspectLeaves, 'leaf', 'leaves')} lost something that no other node gave back. Nodes that have seen all ` +
-        'that this one has seen are asked again every few seconds: are all of them there?',
+        'that this one has seen are asked again every few seconds: are all of them there? If they are and this stays, only this ' +
+        'node had it: start it with --rebuild, and it takes what the others have.',
       'Next: grapevine members',
     )
   lines.push(...undecidedText(report.undecided))
