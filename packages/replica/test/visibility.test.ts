@@ -45,8 +45,8 @@ const names = (cluster: SmallCluster, { holders }: Visibility): string[] =>
   ALL.filter((name) => holders.some(({ replica }) => replica === cluster.idOf(name)))
 
 /** Slow enough that who holds a write is a question. */
-async function slow(): Promise<SmallCluster> {
-  const cluster = await SmallCluster.of(3, { pullIntervalMs: 0, antiEntropyIntervalMs: 10_000 })
+async function slow(antiEntropyIntervalMs = 2_000): Promise<SmallCluster> {
+  const cluster = await SmallCluster.of(3, { pullIntervalMs: 0, antiEntropyIntervalMs })
   cluster.node('n1').pause('rumors')
   return cluster
 }
@@ -74,8 +74,9 @@ describe('waiting for a version to be visible', () => {
     const committed = await truth(cluster, 'k', 'v')
     await cluster.until(() => waiting.answeredMs !== undefined, 100)
     const found = await waiting.found
+    // Looked for each millisecond.
     const last = Math.max(...committed)
-    expect(waiting.answeredMs).toBeGreaterThanOrEqual(last)
+    expect(waiting.answeredMs).toBeGreaterThan(last - 1)
     expect((waiting.answeredMs ?? 0) - last).toBeLessThanOrEqual(20)
     expect(found.reached).toBe(true)
     expect(found.holders.map(({ replica }) => replica).toSorted()).toEqual(
@@ -88,7 +89,7 @@ describe('waiting for a version to be visible', () => {
       expect(committedAtMs).toBeLessThanOrEqual(seen + 1)
       if (name !== 'n1') expect(committedAtMs).toBeGreaterThanOrEqual(seen - 2)
     }
-  })
+  }, 30_000)
 
   it('is answered at once with the same times when all hold it already', async () => {
     const cluster = await SmallCluster.of(3)
@@ -161,7 +162,7 @@ describe('waiting for a version to be visible', () => {
   })
 
   it('asks each peer with two questions at most, however many wait, and leaves nobody waiting', async () => {
-    const cluster = await slow()
+    const cluster = await slow(3_600_000)
     await cluster.time.advance(1_000)
     cluster.asked.length = 0
     const waiting: Waiting[] = []

@@ -173,14 +173,23 @@ export const OPERATIONS: readonly Operation[] = [
     query: { w, timeout },
     body: jsonBody(schema.BucketPolicyBody),
     answers: { 204: written },
-    problems: ['bad_bucket', 'bad_query', 'bad_body', 'too_large', 'not_implemented', ...WRITE_PROBLEMS],
+    problems: ['bad_bucket', 'bad_query', 'bad_header', 'bad_body', 'too_large', 'not_implemented', ...WRITE_PROBLEMS],
   }),
   operation('POST', '/v1/visibility', {
     tag: 'data',
     summary: 'Wait until others hold a write',
     body: jsonBody(schema.VisibilityRequest),
     answers: json(schema.VisibilityBody, 'The nodes that hold it, or something newer.'),
-    problems: ['bad_body', 'bad_query', 'too_large', 'timeout', 'not_implemented', 'quorum_not_met', ...READ_PROBLEMS],
+    problems: [
+      'bad_body',
+      'bad_query',
+      'bad_bucket',
+      'bad_key',
+      'too_large',
+      'timeout',
+      'overloaded',
+      ...READ_PROBLEMS,
+    ],
   }),
 
   get('/v1/cluster', {
