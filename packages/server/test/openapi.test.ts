@@ -130,6 +130,7 @@ const SAMPLES: Readonly<Record<string, { readonly url: string; readonly body?: u
       ],
     },
   },
+  'POST /v1/session': { url: '/v1/session', body: { tokens: [] } },
   'GET /v1/buckets/:bucket': { url: '/v1/buckets/b' },
   'GET /v1/cluster': { url: '/v1/cluster' },
   'GET /v1/cluster/members': { url: '/v1/cluster/members' },

@@ -35,12 +35,20 @@ const written: AnswerOf = {
     'Grapevine-Expires-At',
     'Grapevine-Served-By',
     'Grapevine-Session',
+    'Grapevine-Session-Gap',
   ],
 }
 const unmodified: AnswerOf = { description: 'The version is that of If-None-Match.', headers: ['ETag'] }
-const FOUND = ['ETag', 'Last-Modified', 'Grapevine-Expires-At', 'Grapevine-Served-By', 'Grapevine-Session'] as const
+const FOUND = [
+  'ETag',
+  'Last-Modified',
+  'Grapevine-Expires-At',
+  'Grapevine-Served-By',
+  'Grapevine-Session',
+  'Grapevine-Session-Gap',
+] as const
 const KEY_PROBLEMS = ['bad_bucket', 'bad_key', 'bad_query', 'bad_header'] as const
-const SESSION_PROBLEMS = ['behind', 'not_implemented'] as const
+const SESSION_PROBLEMS = ['behind', 'wrong_cluster'] as const
 
 /** Everything that the client port answers. */
 export const OPERATIONS: readonly Operation[] = [
@@ -116,11 +124,11 @@ export const OPERATIONS: readonly Operation[] = [
     answers: {
       200: {
         description: 'A page.',
-        headers: ['Grapevine-Served-By', 'Grapevine-Session', 'Grapevine-Corrupt-Rows'],
+        headers: ['Grapevine-Served-By', 'Grapevine-Session', 'Grapevine-Session-Gap', 'Grapevine-Corrupt-Rows'],
         schemas: { [MEDIA_TYPES.json]: schema.ListBody, [MEDIA_TYPES.ndjson]: schema.ListItem },
       },
     },
-    problems: [...KEY_PROBLEMS, ...READ_PROBLEMS, ...SESSION_PROBLEMS, 'overloaded', 'quorum_not_met', 'timeout'],
+    problems: [...KEY_PROBLEMS, ...READ_PROBLEMS, ...SESSION_PROBLEMS, 'overloaded'],
   }),
   operation('POST', '/v1/batch', {
     tag: 'data',
@@ -134,7 +142,7 @@ export const OPERATIONS: readonly Operation[] = [
     answers: {
       200: {
         description: 'One result for each operation, as it would have been answered by itself.',
-        headers: ['Grapevine-Served-By', 'Grapevine-Session'],
+        headers: ['Grapevine-Served-By', 'Grapevine-Session', 'Grapevine-Session-Gap'],
         schemas: { [MEDIA_TYPES.json]: schema.BatchBody, [MEDIA_TYPES.msgpack]: schema.BatchBody },
       },
     },
@@ -148,6 +156,15 @@ export const OPERATIONS: readonly Operation[] = [
       'unsupported_media_type',
       'idempotency_mismatch',
     ],
+  }),
+  operation('POST', '/v1/session', {
+    tag: 'data',
+    summary: 'Make one session token of many',
+    description:
+      'Touches no data and waits for nothing. For more tokens than a header holds, and for sessions that become one.',
+    body: jsonBody(schema.SessionRequest),
+    answers: json(schema.SessionBody, 'A token that contains all of them.'),
+    problems: ['bad_query', 'bad_body', 'too_large', 'wrong_cluster', 'not_ready'],
   }),
   operation('GET', '/v1/watch/:bucket', {
     tag: 'data',
