@@ -333,6 +333,13 @@ describe('a watch', () => {
     expect(cluster.node('n1').status().watchers).toBe(0)
     await cluster.put('n1', 'k', 'x')
     expect([one.changes, other.changes]).toEqual([[], []])
+
+    const watch = cluster.node('n1').watch({ bucket: BUCKET, prefix: addressOf(BUCKET, ''), after: undefined })
+    expect(await watch?.next()).toMatchObject([{ kind: 'position' }])
+    const waiting = watch?.next()
+    await cluster.time.advance(10)
+    await cluster.finish(cluster.node('n1').stop())
+    expect(await waiting).toBeUndefined()
   })
 
   it.each([1, 2, 3])(
