@@ -9,7 +9,9 @@ import type { KeyFields } from './key.ts'
  *   line break, and at most 8 KiB long.
  * - `Last-Event-ID` resumes on any node: every final state after it comes, some perhaps twice: what was told after the last
  *   id; what had come to the node of the id before its turn; and what was written by runs of nodes that have ended since.
- *   A node that has not seen all that the id covers waits for it up to 15 s, so as not to tell of older versions.
+ *   A node that has not seen all that the id covers waits for it up to 15 s, so as not to tell of older versions. Of what
+ *   was told after the last id it does not know: a write that died with its node may be followed by an older one. Whoever
+ *   cares compares entity tags, which sort as the versions do.
  * - {@link WATCH_HEARTBEAT_MS} without anything to say ends in a comment line. Who hears nothing for much longer
  *   has lost the connection and resumes elsewhere.
  * - `event: resync`, data `{}`: what came between the id and now is not known any more (the id is from before the

@@ -504,6 +504,7 @@ export class RunningReplica implements Replica {
   async stop(): Promise<void> {
     if (this.#stopping) return
     this.#stopping = true
+    this.#feed.end()
     const { clock, timers, store } = this.#options
     await this.#member?.detector.leave()
     await this.#rounds.stop()

@@ -207,6 +207,11 @@ export class ChangeFeed {
     this.#expiriesSoughtMs = Math.max(this.#expiriesSoughtMs, untilMs)
   }
 
+  /** Nothing more will be committed: whoever waits looks up, and ends. */
+  end(): void {
+    this.#wakeAll()
+  }
+
   /** These have expired by now, and no commit tells of it. */
   expired(entries: readonly Entry[], wallMs: number): void {
     for (const entry of entries)
