@@ -22,7 +22,7 @@ let shownMs = startedMs
 console.log(
   `Seeds ${first} to ${first + seeds - 1}: ${nodes} nodes, ${seconds} virtual seconds of faults, then healing.`,
 )
-const { runs, failures, unlike, convergedAfterMsMax } = await runSeeds({
+const { runs, failures, unlike, convergedAfterMsMax, collections } = await runSeeds({
   first,
   seeds,
   nodes,
@@ -42,5 +42,9 @@ console.log(
   `${isGood ? 'Nothing was found' : `Found something in ${failures.length} seeds, and ${unlike.length} ran differently twice`}: ` +
     `${runs} runs of ${seeds} seeds in ${Math.round((performance.now() - startedMs) / 1_000)} s; ` +
     `all agreed within ${(convergedAfterMsMax / 1_000).toFixed(1)} s of healing.`,
+)
+console.log(
+  `Tombstones: gone from all disks in ${collections.complete} runs, held back by a node that stayed away in ` +
+    `${collections.heldBack}, left for other reasons in ${collections.incomplete}.`,
 )
 process.exitCode = isGood ? 0 : 1

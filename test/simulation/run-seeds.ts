@@ -1,4 +1,4 @@
-import type { Violation } from '@grapevine/simulator'
+import type { TombstoneCount, Violation } from '@grapevine/simulator'
 import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ export interface SeedResult {
   /** All it takes to see it again; empty when nothing was found. */
   readonly report: string
   readonly convergedAfterMs: number
+  readonly tombstones: TombstoneCount
 }
 
 export interface SeedsOptions {
@@ -36,6 +37,15 @@ export interface SeedsOutcome {
   /** Seeds that ran twice with different traces. */
   readonly unlike: readonly number[]
   readonly convergedAfterMsMax: number
+  /** Of the runs in which something was deleted, once each. */
+  readonly collections: Collections
+}
+
+/** In how many runs tombstones were all gone at the end, in how many a node that stayed away held them back, and the rest. */
+export interface Collections {
+  readonly complete: number
+  readonly heldBack: number
+  readonly incomplete: number
 }
 
 /** One seed in a hundred runs twice, in whatever process is free then, and must leave the same trace. */
@@ -54,16 +64,19 @@ export async function runSeeds(options: SeedsOptions): Promise<SeedsOutcome> {
   const unlike: number[] = []
   let done = 0
   let convergedAfterMsMax = 0
+  const collections = { complete: 0, heldBack: 0, incomplete: 0 }
   await inWorkers(Math.min(processes, jobs.length), jobs, (result) => {
-    const { seed, traceHash, violations, convergedAfterMs } = result
+    const { seed, traceHash, violations, convergedAfterMs, tombstones } = result
     const before = traces.get(seed)
     if (before !== undefined && before !== traceHash) unlike.push(seed)
     if (before === undefined && violations.length > 0) failures.push(result)
+    if (before === undefined && tombstones.made > 0)
+      collections[tombstones.left === 0 ? 'complete' : tombstones.areHeldBack ? 'heldBack' : 'incomplete']++
     traces.set(seed, traceHash)
     convergedAfterMsMax = Math.max(convergedAfterMsMax, convergedAfterMs)
     onResult(result, ++done)
   })
-  return { runs, failures, unlike, convergedAfterMsMax }
+  return { runs, failures, unlike, convergedAfterMsMax, collections }
 }
 
 async function inWorkers(processes: number, jobs: SeedJob[], take: (result: SeedResult) => void): Promise<void> {

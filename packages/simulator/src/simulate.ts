@@ -41,8 +41,19 @@ export interface Statistics {
   /** From the end of the faults until all agreed; undefined when they never did. */
   readonly convergedAfterMs: number | undefined
   readonly faults: Readonly<Record<string, number>>
+  readonly tombstones: TombstoneCount
   /** Questions that nodes refused, by the reason they gave. */
   readonly refused: Readonly<Record<string, number>>
+}
+
+/** What became of deletes. */
+export interface TombstoneCount {
+  /** Tombstones that any disk ever held. */
+  readonly made: number
+  /** Those of them that are on some disk at the audit. */
+  readonly left: number
+  /** Whether a node stayed away, for which they have to wait. */
+  readonly areHeldBack: boolean
 }
 
 export interface SimulationResult {
@@ -139,9 +150,19 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       starts: world.machines.reduce((sum, { starts }) => sum + starts, 0),
       convergedAfterMs,
       faults: countsOf(recorder.faults),
+      tombstones: { ...countTombstones(recorder.events), areHeldBack: away.size > 0 },
       refused: countsOf(world.network.refused),
     },
   }
+}
+
+function countTombstones(events: readonly HistoryEvent[]): { made: number; left: number } {
+  const made = new Set(
+    events.flatMap((event) => (event.type === 'stored' && event.state === 'tombstone' ? [event.version] : [])),
+  )
+  const rows = events.flatMap((event) => (event.type === 'contents' ? event.entries : []))
+  const left = new Set(rows.flatMap(({ state, version }) => (state === 'tombstone' ? [version] : [])))
+  return { made: made.size, left: left.size }
 }
 
 function countsOf(counts: ReadonlyMap<string, number>): Readonly<Record<string, number>> {

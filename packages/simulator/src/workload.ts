@@ -193,18 +193,18 @@ export class Workload {
         const held = replica.read(address)
         if (held === 'corrupt') return answer(() => this.#ended(op, action, 'not-applied', 'corrupt'))
         const version = held && etagOf(held.version)
-        const value = held !== undefined && isVisible(held, machine.clock.wallMs()) ? textOf(held) : null
+        const shown = held !== undefined && isVisible(held, machine.clock.wallMs()) ? textOf(held) : null
         const tell = this.#telling(client, token, held, replica)
         answer(() => {
           this.reads++
           tell()
-          remember(value === null ? null : (version ?? null))
+          remember(shown === null ? null : (version ?? null))
           recorder.write({
             type: 'read',
             atMs: queue.nowMs,
             op,
             outcome: 'ok',
-            value,
+            value: shown,
             ...(version !== undefined && { version }),
           })
         })
