@@ -148,8 +148,11 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
     expect(run.replicasOf('n2')).toHaveLength(2)
     expect(run.stored('n2', 'new').map(({ atMs }) => atMs > 22_000)).toEqual([false, true])
     for (const key of ['a', 'b']) {
-      const atN2 = run.stored('n2', key).map(({ state }) => state)
-      expect(atN2).toEqual(['value', 'tombstone'])
+      const [first, ...later] = run.stored('n2', key).map(({ state }) => state)
+      expect(first).toBe('value')
+      // Coming back it hears of the delete once more, unless all others have purged it by then.
+      expect([1, 2]).toContain(later.length)
+      expect(new Set(later)).toEqual(new Set(['tombstone']))
       // And the tombstone is gone as well by now, everywhere.
       expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
       expect(purgersOf(run, key)).toBeGreaterThan(1)
