@@ -160,6 +160,23 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
       )
   },
 
+  'restored-snapshot'(run) {
+    expect(run.faults('restore')).toHaveLength(2)
+    // Only from the snapshot: n3 was never heard again before it came back empty.
+    for (const node of ['n1', 'n2'])
+      expect(run.stored(node, 'tail').map(({ atMs }) => [atMs > 16_000, atMs < 20_000])).toEqual([[true, true]])
+    for (const key of ['a', 'b']) {
+      for (const node of ['n1', 'n2'])
+        expect(run.stored(node, key).map(({ state }) => state)).toEqual(['value', 'tombstone'])
+      expect(run.of('purged', { toMs: 45_000 }).filter((event) => event.key === key)).toHaveLength(2)
+      expect(run.rowsOf(key)).toEqual(Array(3).fill(undefined))
+    }
+    for (const key of ['c', 'tail'])
+      expect(run.rowsOf(key).map((row) => row?.version)).toEqual(
+        Array(3).fill(run.writesTo(key).at(-1)?.outcome?.version),
+      )
+  },
+
   'flipped-bit-in-frame'(run) {
     // A kind that is new takes part in this as soon as it is ever asked.
     expect([...new Set(run.of('accepted').map(({ name }) => name))].toSorted()).toEqual(QUESTIONS_ASKED.toSorted())

@@ -1,8 +1,13 @@
+import type { Entry } from '@grapevine/core'
+import type { Replica } from '@grapevine/replica'
 import type { Machine, MachineImage } from './machine.ts'
 import type { Fault, SimulationPlan, TimedFault } from './plan.ts'
 import { USUAL_SPEED } from './simulated-disk.ts'
 import type { World } from './world.ts'
 
+const EVERYTHING = { from: '', below: '\u00ff' }
+/** As few as a frame of a snapshot may hold, so that a crash comes in the middle. */
+const ENTRIES_PER_FRAME = 16
 /** How long a node is down whose fault says nothing of it: until the chaos ends. */
 const FOR_GOOD = Number.POSITIVE_INFINITY
 
@@ -13,6 +18,7 @@ export class Injector {
   /** What is still to be mended, in the order in which it was broken. */
   readonly #mends = new Set<() => void>()
   readonly #images = new Map<string, MachineImage>()
+  readonly #snapshots = new Map<string, readonly Entry[]>()
 
   constructor(world: World, chaosMs: number) {
     this.#world = world
@@ -26,6 +32,7 @@ export class Injector {
     })
     for (const fault of faults) {
       if (fault.kind === 'rollback') this.#rememberDisk(fault.node, fault.toMs)
+      if (fault.kind === 'restore') this.#takeSnapshot(fault.of, fault.takenMs)
       queue.at(fault.atMs, () => {
         // What is scheduled for later than the chaos lasts is no fault of this run.
         if (queue.nowMs <= this.#chaosMs) this.#inject(fault)
@@ -98,6 +105,8 @@ export class Injector {
         })
       case 'leave':
         return this.#each(fault.node, (machine) => this.#world.leave(machine))
+      case 'restore':
+        return this.#restore(fault)
       case 'evict':
         return this.#evict(fault)
       case 'tear-log':
@@ -259,9 +268,47 @@ export class Injector {
     })
   }
 
+  #takeSnapshot(node: string, takenMs: number): void {
+    this.#world.queue.at(takenMs, () => {
+      const [machine] = this.#world.named(node)
+      const replica = machine?.running?.replica
+      if (replica === undefined) return
+      entriesOf(replica).then(
+        (entries) => this.#snapshots.set(imageName(node, takenMs), entries),
+        // It ended meanwhile, or its disk failed: then there is no snapshot.
+        () => {},
+      )
+    })
+  }
+
+  #restore({ node, of, takenMs }: { node: string; of: string; takenMs: number }): undefined {
+    const entries = this.#snapshots.get(imageName(of, takenMs)) ?? []
+    for (const { running } of this.#world.named(node)) {
+      const replica = running?.replica
+      // What a node that takes no writes, or ends meanwhile, does not take in is an operator's to try again.
+      if (replica !== undefined) importAll(replica, entries).catch(() => {})
+    }
+  }
+
   #upAgainMs(forMs: number | undefined): number {
     return forMs === undefined ? this.#chaosMs : this.#world.nowMs + forMs
   }
+}
+
+async function entriesOf(replica: Replica): Promise<readonly Entry[]> {
+  const { view } = await replica.moment()
+  try {
+    const entries: Entry[] = []
+    for await (const row of view.scan(EVERYTHING)) if (!('corrupt' in row)) entries.push(row)
+    return entries
+  } finally {
+    await view.close()
+  }
+}
+
+async function importAll(replica: Replica, entries: readonly Entry[]): Promise<void> {
+  for (let from = 0; from < entries.length; from += ENTRIES_PER_FRAME)
+    await replica.importEntries(entries.slice(from, from + ENTRIES_PER_FRAME))
 }
 
 function imageName(node: string, toMs: number): string {

@@ -124,6 +124,11 @@ export type Fault =
    */
   | { readonly kind: 'rollback'; readonly node: string; readonly toMs: number; readonly forMs?: number }
   /**
+   * A snapshot that another node gave at `takenMs` is restored into the running cluster at this one. Nothing comes of it when
+   * either was not there.
+   */
+  | { readonly kind: 'restore'; readonly node: string; readonly of: string; readonly takenMs: number }
+  /**
    * An operator ends its membership, by asking another node, or a third one when that is not there. The last one that
    * could let anybody in is left alone.
    */

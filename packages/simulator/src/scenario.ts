@@ -163,6 +163,7 @@ const FAULTS: { readonly [Kind in FaultKind]: readonly [required: Fields, option
   move: down,
   'take-address': [{ node: name, of: name }, { forMs: durationMs }],
   rollback: [{ node: name, toMs: atMs }, { forMs: durationMs }],
+  restore: [{ node: name, of: name, takenMs: atMs }, {}],
   evict: [{ node: name, by: name }, {}],
   leave: [{ node: name }, {}],
   clone: [{ node: name, to: name }, {}],

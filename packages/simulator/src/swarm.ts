@@ -233,6 +233,15 @@ const STORIES: readonly (readonly [name: string, times: number, draw: Story])[] 
       return [{ atMs, kind: 'rollback', node, toMs, forMs: downMs(random) }]
     },
   ],
+  // A snapshot of any age and of anybody, taken into the cluster.
+  [
+    'restore',
+    2,
+    (random, node, of, atMs) => {
+      const takenMs = Math.round(random.between(FIRST_FAULT_MS, atMs))
+      return [{ atMs, kind: 'restore', node, of, takenMs }]
+    },
+  ],
 ]
 
 function absenceMs(random: SeededRandom): number {

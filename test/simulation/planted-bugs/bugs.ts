@@ -342,10 +342,38 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replace: '    if (dot.seq % 2 === 0) this.#vector(partitionOf(keyHash)).add(dot)\n',
     foundBy: ['session-guarantees'],
   },
+  {
+    name: 'an import does not look at the promise (R17)',
+    file: 'packages/core/src/version/admit-import.ts',
+    find: 'if (context.covered || compareHlc(entry.version.hlc, promise) > 0) return admission',
+    replace: 'if (compareHlc(promise, promise) === 0) return admission',
+    scenario: {
+      description:
+        'What only an evicted member had is restored from a snapshot at a member that has promised more, and has not heard yet ' +
+        'how far the frontier has come by that.',
+      nodes: 3,
+      chaosMs: 45_000,
+      settings: { purgeIntervalMs: 1_000 },
+      workload: {
+        clients: 0,
+        operations: [
+          { atMs: 8_000, node: 'n1', action: 'put', key: 'a', w: 'all' },
+          { atMs: 12_000, node: 'n3', action: 'put', key: 'late' },
+          { atMs: 20_000, node: 'n2', action: 'delete', key: 'a', w: 2 },
+        ],
+      },
+      faults: [
+        { atMs: 10_000, kind: 'cut', from: 'n3', to: '*', forMs: 30_000 },
+        { atMs: 15_000, kind: 'evict', node: 'n3', by: 'n1' },
+        { atMs: 19_000, kind: 'pause', node: 'n1', what: 'anti-entropy', forMs: 15_000 },
+        { atMs: 25_000, kind: 'restore', node: 'n1', of: 'n3', takenMs: 14_000 },
+      ],
+    },
+    foundBy: ['agreement', 'convergence', 'no-integrity-fault'],
+  },
 ]
 
 /** Their subject is not built. */
 export const NOT_YET: readonly string[] = [
-  'an import does not look at the promise (R17)',
   'a suspect replica gives complete answers (R19)',
 ]
