@@ -266,29 +266,37 @@ export class LevelView implements StoreView {
   }
 
   async *#scanRows({ from, below, reverse }: Range): AsyncGenerator<Entry | CorruptRow> {
+    const isReverse = reverse === true
+    let rest: { gte?: Buffer; gt?: Buffer; lt: Buffer } = { gte: entryRow(from), lt: entryRow(below) }
     // The last two are classic-level's own; other databases do without them.
-    const options = {
-      gte: entryRow(from),
-      lt: entryRow(below),
-      reverse: reverse === true,
-      ...this.#reading(),
-      fillCache: false,
-      highWaterMarkBytes: PAGE_BYTES,
-    }
-    const rows = await orStoreError(() => this.#db.iterator(options))
+    const reading = { reverse: isReverse, ...this.#reading(), fillCache: false, highWaterMarkBytes: PAGE_BYTES }
+    const rows = await orStoreError(() => this.#db.iterator({ ...rest, ...reading }))
     try {
       for (;;) {
         const page = await orStoreError(() => rows.nextv(PAGE_ROWS))
-        if (page.length === 0) return
+        const last = page.at(-1)?.[0]
+        if (last === undefined) return
+        const { lt, ...start } = rest
+        await this.#refuseGaps(isReverse ? { gte: last, lt } : { ...start, lte: last })
         for (const [name, row] of page) {
           const address = addressOfEntryRow(name)
           const held = heldIn(row, address, this.#hash)
           yield typeof held === 'object' ? held : { corrupt: address }
         }
+        rest = isReverse ? { ...rest, lt: last } : { gt: last, lt: rest.lt }
       }
     } finally {
       await rows.close()
     }
+  }
+
+  /**
+   * LevelDB passes over a block that it cannot read, and says so only at the end of what it was asked for. So each page is
+   * passed through once more, to its end, without copying anything out of it.
+   */
+  async #refuseGaps(range: { gte?: Buffer; gt?: Buffer; lt?: Buffer; lte?: Buffer }): Promise<void> {
+    const options = { ...range, keys: false, values: false, ...this.#reading(), fillCache: false }
+    await orStoreError(() => this.#db.iterator(options).all())
   }
 
   async purgeable(below: Hlc, limit: number, after?: Purgeable): Promise<readonly Purgeable[]> {
