@@ -1,7 +1,8 @@
 import { compareHlc, HLC_ZERO, hlcText, parseHlc } from '../clock/hlc.ts'
+import { partitionOf } from '../placement/partition.ts'
 import { areSeqRanges } from '../vector/version-vector.ts'
-import { isClusterId, SEQ_MAX, type ReplicaId, type WriterId } from '../version/version.ts'
-import { SessionToken, type SessionView } from './session-token.ts'
+import { isClusterId, SEQ_MAX, type ClusterId, type ReplicaId, type WriterId } from '../version/version.ts'
+import { SessionToken, type SessionView, type Sighting } from './session-token.ts'
 
 /**
  * What fits into a header beside everything else. A request may have 16 KiB of headers, and proxies pass on no more than
@@ -92,11 +93,23 @@ export function fittedSessionText(token: SessionToken, view: SessionView | undef
   if (text.length <= BRIDGED_FROM_CHARS) return text
   // Of all ways the shortest, and it costs nothing when the frontier has passed already.
   const isPassed = view !== undefined && compareHlc(token.hlc, view.frontier) <= 0
-  if (view !== undefined && !isPassed) token.bridge(view)
-  const fitted = isPassed ? text : sessionText(token)
-  if (fitted.length <= SESSION_TOKEN_CHARS_MAX && !isPassed) return fitted
+  if (!isPassed) {
+    const fitted = view !== undefined && token.bridge(view) ? sessionText(token) : text
+    if (fitted.length <= SESSION_TOKEN_CHARS_MAX) return fitted
+  }
   token.generalise(view)
   return sessionText(token)
+}
+
+/**
+ * The text of a session that has seen this and nothing else, as nearly every answer without a session has it. It is what
+ * {@link sessionText} gives, without a token in between: that would cost as much as the rest of a read.
+ */
+export function firstSessionText(cluster: ClusterId, { keyHash, version, dot }: Sighting): string {
+  const partition = partitionOf(keyHash).toString(16).padStart(2, '0')
+  const writer = dot.writer + version.replica
+  const text = `1.${cluster}.${hlcText(version.hlc)}..${writer}.${partition}A${dot.seq.toString(36)}`
+  return `${text}.${checkOf(text)}`
 }
 
 /** Character by character: a large token has more than a thousand dots, and comes with every request of its session. */

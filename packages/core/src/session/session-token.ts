@@ -172,10 +172,18 @@ export class SessionToken {
     return known.containsAll(seen, view.folded) ? 'gap' : 'lacking'
   }
 
-  /** Lets dots that one range of the replica's vector covers become one range: it asks for what lies between them as well. */
-  bridge(view: SessionView): void {
-    for (const [partition, vector] of this.#seen)
+  /**
+   * Lets dots that one range of the replica's vector covers become one range: it asks for what lies between them as well.
+   * Whether there was anything to do.
+   */
+  bridge(view: SessionView): boolean {
+    let hasChanged = false
+    for (const [partition, vector] of this.#seen) {
+      if (!vector.hasGaps) continue
+      hasChanged = true
       this.#seen.set(partition, VersionVector.of(bridged(vector.rows(), view.vector(partition))))
+    }
+    return hasChanged
   }
 
   /**

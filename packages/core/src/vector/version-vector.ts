@@ -26,6 +26,12 @@ export class VersionVector {
     return this.#seen.size === 0
   }
 
+  /** Whether the numbers of some writer are more than one range. */
+  get hasGaps(): boolean {
+    for (const ranges of this.#seen.values()) if (ranges.length > 2) return true
+    return false
+  }
+
   covers({ writer, seq }: Dot): boolean {
     const ranges = this.#seen.get(writer)
     if (ranges === undefined) return false

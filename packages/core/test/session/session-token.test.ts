@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   compareHlc,
+  firstSessionText,
   fittedSessionText,
   HLC_ZERO,
   MalformedSessionError,
@@ -310,6 +311,15 @@ describe('the text of a token', () => {
       // Where it was seen it stays seen, also when every other member is away.
       expect(passes(shorter, view)).toBe(answering === view || shorter.floor === undefined)
     }
+  })
+
+  it('of what was seen first is the same by the short way', () => {
+    const law = fc.property(anyWrite, (write) => {
+      const token = new SessionToken(CLUSTER)
+      token.see(write)
+      expect(firstSessionText(CLUSTER, write)).toBe(sessionText(token))
+    })
+    fc.assert(law)
   })
 
   it('is short where little was seen', () => {

@@ -7,6 +7,7 @@ import {
   type ProblemCode,
 } from '@grapevine/contract'
 import {
+  firstSessionText,
   fittedSessionText,
   MalformedSessionError,
   parseSessionText,
@@ -102,10 +103,13 @@ export async function awaitSession(
 /** The headers by which an answer tells its session what it has seen now. */
 export function sessionHeaders(
   session: SessionToken | undefined,
-  sightings: Iterable<Sighting>,
+  sightings: readonly Sighting[],
   seen: SessionView,
   hasGap = false,
 ): OutgoingHttpHeaders {
+  const [first] = sightings
+  if (session === undefined && first !== undefined && sightings.length === 1)
+    return { [HEADERS.session]: firstSessionText(seen.cluster, first) }
   const after = session ?? new SessionToken(seen.cluster)
   for (const sighting of sightings) after.see(sighting)
   return withGap({ [HEADERS.session]: fittedSessionText(after, seen) }, hasGap)
