@@ -13,6 +13,8 @@ const WRITERS = 20
 const DELETES = 0.1
 const ALL = ['n1', 'n2', 'n3']
 const BUCKET = 'watched'
+/** About one comes a second. */
+const IDS_BEHIND_MAX = 6
 let cluster: ProcessCluster
 
 beforeAll(async () => {
@@ -52,6 +54,7 @@ describe('a watcher whose node is killed again and again', () => {
       expect(unseen(changes, final)).toEqual([])
       expect(seen.rewinds).toEqual([])
       expect(seen.undocumented).toEqual([])
+      expect(seen.counts.duplicates).toBeLessThan(changes.length / 5)
       expect(seen.counts.resyncs).toBe(0)
     },
     120_000 + SECONDS * 3_000,
@@ -164,8 +167,9 @@ function accountOf(changes: readonly Change[]): {
     const before = seen.get(name)
     if (before !== undefined) {
       duplicates++
-      // Told under an id, an event may come again until the next id but one at the most: ids stand behind what they cover.
-      if (ids.length - 1 - before.under > 2) undocumented.push(name)
+      // After the id at the latest that stands behind it comes nothing of it again, but of what had come before its turn, as
+      // long as a gap in front of it was not filled: that takes a pull or two, which a busy machine puts off.
+      if (ids.length - 1 - before.under > IDS_BEHIND_MAX) undocumented.push(name)
     }
     seen.set(name, { under: ids.length - 1 })
   }

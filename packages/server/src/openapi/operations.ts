@@ -190,7 +190,7 @@ export const OPERATIONS: readonly Operation[] = [
     query: { w, timeout },
     body: jsonBody(schema.BucketPolicyBody),
     answers: { 204: written },
-    problems: ['bad_bucket', 'bad_query', 'bad_header', 'bad_body', 'too_large', 'not_implemented', ...WRITE_PROBLEMS],
+    problems: ['bad_bucket', 'bad_query', 'bad_header', 'bad_body', 'too_large', ...WRITE_PROBLEMS],
   }),
   operation('POST', '/v1/visibility', {
     tag: 'data',
