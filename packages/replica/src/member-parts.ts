@@ -257,6 +257,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     await changeMembership((now) =>
       compareHlc(frontier, now.frontier) > 0 ? { frontier: takenOver(frontier, from, clock.wallMs()) } : {},
     )
+    purger.onRaise()
   }
 
   const publishing = { ask, state, learn }

@@ -37,6 +37,9 @@ export class Purger {
     this.#context = context
   }
 
+  /** To be called when another member has raised the frontier: what it makes absent goes now, and not with the next round. */
+  onRaise: () => void = () => {}
+
   /** Resolves when nothing is left that the frontier makes absent. Whoever asks meanwhile waits for the same sweep. */
   sweep(): Promise<void> {
     this.#sweeping ??= this.#sweep().finally(() => (this.#sweeping = undefined))

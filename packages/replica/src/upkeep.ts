@@ -102,6 +102,7 @@ export class Upkeep {
         () => scrubIntervalMs / PARTITIONS,
         () => this.#context.scrub(),
       )
+    member.purger.onRaise = () => rounds.run('sweep', () => member.purger.sweep())
     rounds.every(
       'purge',
       () => options.settings.purgeIntervalMs,

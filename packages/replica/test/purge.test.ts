@@ -24,6 +24,14 @@ describe('a tombstone', () => {
     expect(cluster.node('n1').status().report.totals).toEqual({ values: 0, tombstones: 0, bytes: 0, tombstoneBytes: 0 })
   })
 
+  it('goes on all other nodes as soon as one has found that it may, and not a purge period later', async () => {
+    const cluster = await SmallCluster.of(5)
+    const five = [...ALL, 'n4', 'n5']
+    await putAll(cluster, undefined, five)
+    await cluster.until(() => tombstones(cluster, five).includes(0), 30_000)
+    await cluster.until(() => tombstones(cluster, five).every((left) => left === 0), 2_500)
+  })
+
   it('goes while all the time something is written', async () => {
     const cluster = await SmallCluster.of(3)
     await putAll(cluster, 'value')
