@@ -129,11 +129,15 @@ it('is one moment under load, stays deleted, comes back on purpose, and begins a
     await rm(cluster.node(name).dataDir, { recursive: true })
   }
   await cluster.launch('n1', ['--restore', file('cut')])
-  await eventually('it says why it cannot begin', async () => /No cluster can begin from/.test(await logOf('n1')))
+  await eventually(
+    'it says why it cannot begin',
+    async () => /No cluster can begin from/.test(await logOf('n1')),
+    60_000,
+  )
   // It waits for the others to say that they know of no cluster either.
   await cluster.launch('n1', ['--restore', file('newest')])
   for (const name of ['n2', 'n3']) await cluster.launch(name)
-  await cluster.untilReady()
+  await cluster.untilReady(ALL, 60_000)
   await cluster.untilConverged('n2')
   for (const name of ALL) expect([await get(name, 'k99'), await get(name, 'k98')]).toEqual(['first', 404])
   const again = await grapevine('n2', 'save', file('again'))
@@ -151,10 +155,10 @@ it('is one moment under load, stays deleted, comes back on purpose, and begins a
   // Started with the same flags again it goes on with what it has.
   await cluster.end('n1', 'SIGTERM')
   await cluster.launch('n1', ['--restore', file('newest')])
-  await cluster.untilReady(['n1'])
+  await cluster.untilReady(['n1'], 60_000)
   expect(await cluster.logged('n1', 'restore-ignored')).toHaveLength(1)
   await cluster.untilConverged('n1')
-}, 240_000)
+}, 400_000)
 
 function logOf(name: string): Promise<string> {
   return readFile(cluster.node(name).logFile, 'utf8')

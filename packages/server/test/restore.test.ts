@@ -3,9 +3,9 @@ import { request as httpRequest } from 'node:http'
 import { addressOf, policyAddress, WriteError, type Entry } from '@grapevine/core'
 import type { FastifyInstance } from 'fastify'
 import { describe, expect, it, vi } from 'vitest'
-import { SnapshotWriter, type SnapshotManifest } from '../src/index.ts'
 import { CLUSTER_ID, FakeReplica } from './fake-replica.ts'
 import { testServer } from './serve.ts'
+import { bytesOf } from './snapshot-bytes.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -22,31 +22,6 @@ function source(): FakeReplica {
   replica.put({ address: addressOf('carts', 'expired'), value: Buffer.of(1), expiresAtMs: 1 })
   replica.put({ address: policyAddress('carts'), value: Buffer.from('{}') })
   return replica
-}
-
-async function bytesOf(replica: FakeReplica, changes: Partial<SnapshotManifest> = {}): Promise<Buffer> {
-  const { view, vectors, identity, totals, ...moment } = await replica.moment()
-  const writer = new SnapshotWriter()
-  const manifest = {
-    ...moment,
-    ...totals,
-    clusterId: identity?.cluster ?? '',
-    nodeId: identity?.replica ?? '',
-    name: 'n1',
-    takenAt: '2026-01-01T00:00:00.000Z',
-    ...changes,
-  }
-  const pieces = [
-    writer.head(
-      manifest,
-      vectors.map((rows, partition) => [partition, rows]),
-    ),
-  ]
-  for await (const row of view.scan({ from: '', below: '\u00ff' })) {
-    const frame = 'corrupt' in row ? undefined : writer.entry(row)
-    if (frame !== undefined) pieces.push(frame)
-  }
-  return Buffer.concat([...pieces, writer.end(0)])
 }
 
 async function restore(app: FastifyInstance, payload: Buffer, query = '') {
