@@ -12,6 +12,7 @@ const CLIENTS = Number(process.env['CLIENTS'] ?? 12)
 /** Few, so that clients meet. */
 const KEYS = CLIENTS * 2
 const ALL = ['n1', 'n2', 'n3']
+const KILL_FIRST_MS = 500
 const KILL_EVERY_MS = 6_000
 const DOWN_MS = 1_000
 
@@ -162,13 +163,13 @@ async function holdUpRumors(isOver: () => boolean): Promise<void> {
 
 async function kill(isOver: () => boolean): Promise<void> {
   for (let round = 0; !isOver(); round++) {
-    await sleep(KILL_EVERY_MS / 2)
+    // A short run is to have at least one.
+    await sleep(round === 0 ? KILL_FIRST_MS : KILL_EVERY_MS)
     if (isOver()) return
     const victim = ALL[round % ALL.length] ?? 'n1'
     await cluster.end(victim, 'SIGKILL')
     await sleep(DOWN_MS)
     await cluster.restart(victim)
-    await sleep(KILL_EVERY_MS / 2)
   }
 }
 
