@@ -374,6 +374,4 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 ]
 
 /** Their subject is not built. */
-export const NOT_YET: readonly string[] = [
-  'a suspect replica gives complete answers (R19)',
-]
+export const NOT_YET: readonly string[] = ['a suspect replica gives complete answers (R19)']
