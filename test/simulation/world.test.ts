@@ -108,6 +108,46 @@ describe('a fault', () => {
     expect(result.statistics.faults['response-loss']).toBeGreaterThan(3)
   })
 
+  it('restores a backup, and nothing comes back that was deleted since', async () => {
+    const operation = (atMs: number, action: string, key: string): object => ({
+      atMs,
+      node: 'n1',
+      action,
+      key,
+      w: 'all',
+    })
+    const result = await run({
+      chaosMs: 25_000,
+      settings: { purgeIntervalMs: 1_000 },
+      workload: {
+        clients: 0,
+        operations: [
+          operation(5_000, 'put', 'gone'),
+          operation(5_100, 'put', 'kept'),
+          operation(9_000, 'delete', 'gone'),
+        ],
+      },
+      faults: [{ atMs: 20_000, kind: 'restore', node: 'n3', of: 'n2', takenMs: 7_000 }],
+    })
+    expect(result.violations).toEqual([])
+    const purged = result.history.filter((event) => event.type === 'purged' && event.atMs < 20_000)
+    expect(purged).toHaveLength(3)
+    expect(contentsOf(result).map(({ entries }) => entries.map(({ key }) => key))).toEqual([
+      ['kept'],
+      ['kept'],
+      ['kept'],
+    ])
+  })
+
+  it.each(['evict', 'leave'])('ends a membership, and the node comes back as another replica: %s', async (kind) => {
+    const faults = [{ atMs: 5_000, kind, node: 'n2', ...(kind === 'evict' && { by: 'n1' }) }]
+    const result = await run({ chaosMs: 20_000, faults })
+    expect(processes(result.history, 'n2')).toEqual(['started', 'ready', 'ended-itself', 'wiped', 'started', 'ready'])
+    expect(result.violations).toEqual([])
+    const replicas = contentsOf(result).map(({ replica }) => replica)
+    for (const { members } of contentsOf(result)) expect(members).toEqual(replicas.toSorted())
+  })
+
   it('cuts one direction alone', async () => {
     const result = await run({ faults: [{ atMs: 4_000, kind: 'cut', from: 'n1', to: 'n2', oneWay: true }] })
     const between = result.history.filter(

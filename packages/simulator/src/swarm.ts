@@ -67,6 +67,7 @@ function withSleep(random: SeededRandom, plan: SimulationPlan): SimulationPlan {
   const later = (ms: number): number => (ms < atMs ? ms : ms + forMs)
   const faults = plan.faults.map((fault): TimedFault => {
     const shifted = { ...fault, atMs: later(fault.atMs) }
+    if (shifted.kind === 'restore') return { ...shifted, takenMs: later(shifted.takenMs) }
     if (shifted.kind === 'rollback') return { ...shifted, toMs: later(shifted.toMs), ...lasting(fault, later) }
     return { ...shifted, ...lasting(fault, later) }
   })
