@@ -22,6 +22,7 @@ import {
 } from '@grapevine/contract'
 import { decodeText, encodeText } from './bytes.ts'
 import type { CallOptions, RequestOptions } from './connection.ts'
+import type { BodyOpener } from './contact.ts'
 import { connect as connectClient, type FetchOptions } from './connect.ts'
 import type { Grapevine as DataGrapevine } from './grapevine.ts'
 import { GrapevineError } from './grapevine-error.ts'
@@ -205,11 +206,12 @@ export class Admin {
       absent: flag(absent),
       cluster,
     })
+    const opener: BodyOpener = Object.assign(() => open(), { slice: () => opener })
     return requestJson(this.#grapevine, `/v1/admin/restore${query}`, {
       timeoutMs: RESTORE_TIMEOUT_MS,
       ...call,
       method: 'POST',
-      body: open,
+      body: opener,
       contentType: MEDIA_TYPES.snapshot,
     })
   }

@@ -1,5 +1,11 @@
 /** Bytes, or what opens a stream of them, anew for each attempt. */
-export type RequestBody = Uint8Array | ((() => ReadableStream<Uint8Array>) & { readonly slice?: undefined })
+export type RequestBody = Uint8Array | BodyOpener
+
+export interface BodyOpener {
+  (): ReadableStream<Uint8Array>
+  /** Itself: there is nothing to copy before it is opened. */
+  slice(): BodyOpener
+}
 
 /** One request, before it is known which node it goes to. */
 export interface OutgoingRequest {
@@ -97,14 +103,14 @@ export function fetchContact(fetch: typeof globalThis.fetch): Contact {
         headers,
         // What is backed by shared memory is refused by fetch itself, and only a codec of the user's could give it. Streams
         // are opened by the `fetch` of the only entry that has any (admin.ts).
-        ...(body !== undefined && { body: body as BodyInit }),
+        body: body as BodyInit,
         signal,
         redirect: 'manual',
         cache: 'no-store',
         credentials: 'omit',
       })
       const { status } = response
-      const streaming = stream === true && status < 400
+      const streaming = stream && status < 400
       return {
         kind: 'answer',
         status,

@@ -108,7 +108,7 @@ class ConnectedGrapevine extends ConnectedSession implements Grapevine {
 
   async request(path: string, init: RequestOptions = {}): Promise<Answer> {
     // A copy: the caller may use its buffer again while we still try. What opens a stream has none to give.
-    return this.#connection.request(path, { ...init, body: init.body?.slice?.() ?? init.body })
+    return this.#connection.request(path, { ...init, body: init.body?.slice() })
   }
 
   close(): Promise<void> {

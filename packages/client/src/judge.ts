@@ -47,7 +47,7 @@ export function judge(attempt: Answer | NoAnswer, request: OutgoingRequest, url:
 /** A read that failed on one node's disk, or in time, may well succeed on another. */
 function mayReadElsewhere({ retryable, status = 0, code }: GrapevineError, { asksOthers }: OutgoingRequest): boolean {
   // A node that waited for others in vain has used up the time that there was.
-  if (asksOthers === true && code === 'timeout') return false
+  if (asksOthers && code === 'timeout') return false
   return retryable || (status >= 500 && status !== 501)
 }
 

@@ -90,10 +90,10 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
 
 function attemptMs(request: OutgoingRequest, remainingMs: number, mayMoveOn: boolean): number {
   const { safe, idempotent, asksOthers, waitMs = 0 } = request
-  if (!mayMoveOn || !(safe || idempotent === true)) return remainingMs
+  if (!mayMoveOn || !(safe || idempotent)) return remainingMs
   // A write that waits for others is answered by its node when the time is over, with what is known then.
-  if (!safe && asksOthers === true) return remainingMs
-  const share = asksOthers === true ? SHARE_OF_REPORT : SHARE_OF_ATTEMPT
+  if (!safe && asksOthers) return remainingMs
+  const share = asksOthers ? SHARE_OF_REPORT : SHARE_OF_ATTEMPT
   return Math.min(remainingMs, Math.max(ATTEMPT_MS_MIN, remainingMs * share, waitMs === 0 ? 0 : waitMs + WAY_MS))
 }
 
