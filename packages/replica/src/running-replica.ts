@@ -578,6 +578,8 @@ export class RunningReplica implements Replica {
     const identity = this.#identity
     if (identity === undefined || this.#stopping) return
     const member = await this.#assemble(identity, known === undefined)
+    // Whoever stops it meanwhile does not wait for it, and would not stop what begins from here on.
+    if (this.#stopping) return
     member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
     member.detector.start()
     this.#upkeep?.startLookingAround()

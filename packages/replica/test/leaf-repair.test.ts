@@ -108,6 +108,28 @@ describe('a row that cannot be read, of a key that was deleted everywhere', () =
     expect(await cluster.finish(cluster.node('n2').heal(addressOf('things', 'only here')))).toBe('corrupt')
   })
 
+  it('changes no sum when a condition on it is refused', async () => {
+    const cluster = await withKeys(5)
+    for (const name of ALL) cluster.node(name).pause('anti-entropy')
+    const root = cluster.root('n2')
+    await flip(cluster, 'n2', 'k3')
+    const write = cluster.node('n2').write({
+      address: addressOf('things', 'k3'),
+      value: Buffer.from('new'),
+      contentType: 'text/plain',
+      expiresAtMs: 0,
+      precondition: { kind: 'absent' },
+      w: 1,
+      timeoutMs: 2_000,
+    })
+    await expect(cluster.finish(write)).rejects.toThrow('durable')
+    expect(cluster.get('n2', 'k3')).toBe('corrupt')
+    expect(cluster.root('n2')).toBe(root)
+    for (const name of ALL) cluster.node(name).resume('anti-entropy')
+    await cluster.finish(cluster.node('n2').heal(addressOf('things', 'k3')))
+    expect(cluster.root('n2')).toBe(root)
+  })
+
   it('is not believed to be deleted by a peer whose own leaf does not add up', async () => {
     const cluster = await withKeys(5)
     await flip(cluster, 'n2', 'k3')
