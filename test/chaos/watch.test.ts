@@ -10,6 +10,8 @@ const KILL_EVERY_MS = 4_000
 const KEYS = 500
 /** Each has keys of its own, and writes one after the other. */
 const WRITERS = 20
+/** Writes in one request, to keys that differ. */
+const BATCH = 10
 const DELETES = 0.1
 const ALL = ['n1', 'n2', 'n3']
 const BUCKET = 'watched'
@@ -24,7 +26,7 @@ afterAll(() => cluster.close())
 
 describe('a watcher whose node is killed again and again', () => {
   it(
-    `sees every final state, never goes back, and duplicates only as documented (${SECONDS} s, ${RATE} writes/s)`,
+    `sees every final state, goes back behind no id, and duplicates only as documented (${SECONDS} s, ${RATE} writes/s)`,
     async () => {
       await using grapevine = await connect(
         ALL.map((name) => cluster.url(name)),
@@ -55,6 +57,7 @@ describe('a watcher whose node is killed again and again', () => {
       expect(seen.rewinds).toEqual([])
       expect(seen.undocumented).toEqual([])
       expect(seen.counts.duplicates).toBeLessThan(changes.length / 5)
+      expect(seen.counts.unreplicated).toBeLessThan(changes.length / 100)
       expect(seen.counts.resyncs).toBe(0)
     },
     120_000 + SECONDS * 3_000,
@@ -92,7 +95,7 @@ async function write(untilMs: number): Promise<{ acknowledged: number; unanswere
   const startedMs = performance.now()
   const writers = Array.from({ length: WRITERS }, async (_, writer) => {
     for (let count = 0; performance.now() < untilMs; count++) {
-      const dueMs = startedMs + (count * 1_000 * WRITERS) / RATE
+      const dueMs = startedMs + (count * 1_000 * WRITERS * BATCH) / RATE
       const waitMs = dueMs - performance.now()
       if (waitMs > 0)
         await new Promise((resolve) => {
@@ -100,19 +103,24 @@ async function write(untilMs: number): Promise<{ acknowledged: number; unanswere
         })
       const up = ALL.filter((name) => cluster.node(name).process !== undefined)
       const name = up[(count + writer) % up.length] ?? 'n1'
-      const key = `k${writer}-${(count * 7) % (KEYS / WRITERS)}`
-      const method = (count * 13) % 100 < DELETES * 100 ? 'DELETE' : 'PUT'
-      const body = method === 'PUT' ? { body: `${count}` } : {}
+      const ops = Array.from({ length: BATCH }, (__, index) => opOf(writer, count * BATCH + index))
       try {
-        const { status } = await fetch(cluster.url(name, `/v1/kv/${BUCKET}/${key}`), { method, ...body })
-        if (status === 204) acknowledged++
+        const answer = await cluster.post(name, '/v1/batch', { ops })
+        const { results } = (await answer.json()) as { results: readonly { readonly status: number }[] }
+        acknowledged += results.filter(({ status }) => status === 204).length
       } catch {
-        unanswered++
+        unanswered += BATCH
       }
     }
   })
   await Promise.all(writers)
   return { acknowledged, unanswered }
+}
+
+function opOf(writer: number, count: number): object {
+  const at = { bucket: BUCKET, key: `k${writer}-${(count * 7) % (KEYS / WRITERS)}` }
+  if ((count * 13) % 100 < DELETES * 100) return { op: 'delete', ...at }
+  return { op: 'put', ...at, value: Buffer.from(`${count}`).toString('base64') }
 }
 
 /** What there is of each key in the end: its entity tag, or nothing. */
@@ -144,25 +152,29 @@ function unseen(changes: readonly Change[], final: ReadonlyMap<string, string>):
 
 /** What came twice, and what came after something newer of its key. */
 function accountOf(changes: readonly Change[]): {
-  readonly counts: Readonly<Record<'duplicates' | 'resyncs' | 'resumes', number>>
+  readonly counts: Readonly<Record<'duplicates' | 'unreplicated' | 'resyncs' | 'ids', number>>
   readonly rewinds: readonly string[]
   readonly undocumented: readonly string[]
 } {
-  const newest = new Map<unknown, string>()
+  const newest = new Map<unknown, { readonly etag: string; readonly under: number }>()
   const seen = new Map<string, { readonly under: number }>()
   const rewinds: string[] = []
   const undocumented: string[] = []
   const ids: (string | undefined)[] = []
   let duplicates = 0
   let resyncs = 0
+  let unreplicated = 0
   for (const change of changes) {
     if (ids.at(-1) !== change.id) ids.push(change.id)
     if (change.type === 'resync') {
       resyncs++
       continue
     }
-    if (change.etag < (newest.get(change.key) ?? '')) rewinds.push(`${String(change.key)} ${change.etag}`)
-    else newest.set(change.key, change.etag)
+    const last = newest.get(change.key)
+    if (last === undefined || change.etag >= last.etag) newest.set(change.key, { etag: change.etag, under: ids.length })
+    // Of what was told after the last id the next node does not know: a write that died with its node, until it is back.
+    else if (ids.length - last.under <= IDS_BEHIND_MAX) unreplicated++
+    else rewinds.push(`${String(change.key)} ${change.etag}`)
     const name = `${change.type} ${String(change.key)} ${change.etag}`
     const before = seen.get(name)
     if (before !== undefined) {
@@ -173,5 +185,5 @@ function accountOf(changes: readonly Change[]): {
     }
     seen.set(name, { under: ids.length - 1 })
   }
-  return { counts: { duplicates, resyncs, resumes: ids.length }, rewinds, undocumented }
+  return { counts: { duplicates, unreplicated, resyncs, ids: ids.length }, rewinds, undocumented }
 }
