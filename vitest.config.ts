@@ -11,7 +11,8 @@ const globalSetup = ['test/support/build.ts']
 export default defineConfig({
   test: {
     projects: [
-      { ...source, test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'] } },
+      // Longer than the usual five seconds: on a busy machine everything takes longer.
+      { ...source, test: { name: 'unit', include: ['packages/*/test/**/*.test.ts'], testTimeout: 30_000 } },
       // One file, in order: the last test tells what the others have found.
       { ...source, test: { name: 'model', include: ['test/model/**/*.test.ts'], testTimeout: 600_000 } },
       {

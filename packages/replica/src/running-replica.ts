@@ -1,6 +1,5 @@
 import {
   bytesOf,
-  leafOf,
   presentAt,
   RefusalError,
   standingOf,
@@ -29,20 +28,11 @@ import {
 } from '@grapevine/core'
 import { adoptSnapshot, isUnfinished, type AdoptionContext, unfinishedError } from './adopt-snapshot.ts'
 import { refusedWhilePaused } from './answer.ts'
-import type { AskMember } from './ask-member.ts'
 import { reconcile } from './anti-entropy-round.ts'
-import { BucketPolicies } from './bucket-policies.ts'
-import { clockAdvice } from './clock-watch.ts'
-import { Committer } from './committer.ts'
-import { DiskWatch } from './disk-watch.ts'
 import { evictMember } from './evict-member.ts'
 import { sleep } from './sleep.ts'
-import { ExchangeLog } from './exchange-log.ts'
 import { evictedError, FatalError, leftError } from './fatal-error.ts'
 import { freshTree } from './fresh-tree.ts'
-import { Healer } from './heal.ts'
-import { LeafMender } from './leaf-mender.ts'
-import { Intake } from './intake.ts'
 import {
   askForSponsor,
   awaitIntroduction,
@@ -55,7 +45,7 @@ import {
 import { leaveCluster, LeaveError, tellDeparture, type Departure } from './leave.ts'
 import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import type { MembershipEvent } from './membership/membership-event.ts'
-import { membershipChanger, type ChangeMembership } from './membership-change.ts'
+import { assembleOwn, type OwnParts } from './own-parts.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
 import type { PullContext } from './pull-round.ts'
 import type {
@@ -72,6 +62,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './replica.ts'
+import { NOBODY, reportOf, statusOf } from './replica-status.ts'
 import { quorumRead } from './quorum-read.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import {
@@ -83,10 +74,7 @@ import {
   type ReportQuestion,
 } from './reports.ts'
 import { importEntries, type ImportFate } from './import-entries.ts'
-import { RecentCommits } from './recent-commits.ts'
-import { Rounds } from './rounds.ts'
-import { Scrubber, type ScrubReport } from './scrubber.ts'
-import { Sessions } from './sessions.ts'
+import type { ScrubReport } from './scrubber.ts'
 import { takeMoment, type SnapshotMoment } from './snapshot-moment.ts'
 import { sponsor } from './sponsor.ts'
 import {
@@ -97,14 +85,10 @@ import {
   type TombstoneReportContext,
 } from './tombstone-reports.ts'
 import { twinAdvice } from './twin-watch.ts'
-import { SuspectLeaves } from './suspect-leaves.ts'
 import { Upkeep } from './upkeep.ts'
 import { isQuorumCondition, writeOnCondition } from './write-on-condition.ts'
-import { ChangeFeed } from './watch/change-feed.ts'
-import { ExpiryTeller } from './watch/expiry-teller.ts'
 import { openWatch, WATCHERS_MAX, type Watch, type WatchRequest } from './watch/watch.ts'
-import { coordinateWrite, type WriteRefusal } from './write.ts'
-import { VersionWatch } from './version-watch.ts'
+import { coordinateWrite } from './write.ts'
 import type { Visibility } from './visibility.ts'
 
 /** How long a stopping node waits for its rumors to be heard. */
@@ -113,127 +97,28 @@ const FLUSH_MS = 1_000
 /** One replica, wired together. What it does is in the files that it imports; here is only who knows whom. */
 export class RunningReplica implements Replica {
   readonly #options: ReplicaOptions
-  readonly #disk: DiskWatch
-  readonly #committer: Committer
-  readonly #intake: Intake
-  readonly #suspects: SuspectLeaves
-  readonly #versions: VersionWatch
-  readonly #healer: Healer
-  readonly #mender: LeafMender
-  readonly #scrubber: Scrubber
-  readonly #rounds: Rounds
-  readonly #changeMembership: ChangeMembership
-  readonly #exchanges: ExchangeLog
-  readonly #policies: BucketPolicies
-  readonly #sessions: Sessions
-  readonly #feed: ChangeFeed
+  readonly #own: OwnParts
   readonly #told = new Set<(event: MembershipEvent) => void>()
   readonly #paused = new Set<Pausable>()
   #member: MemberParts | undefined
   #upkeep: Upkeep | undefined
   /** Draws the line between this process and any other with the same replica id. */
   readonly #run: RunId
-  /** How far the only sponsor's clock is ahead of ours, when that is too far to join. */
-  #sponsorAheadMs: number | undefined
-  /** Why nobody has let this node in so far. */
-  #notSponsored: string | undefined
-  /** It has found out that it is no replica any more (frontier.md R15, R16), and says nothing until it is stopped. */
-  #isOut = false
-  #isLeaving = false
-  #searched = false
-  #stopping = false
 
   constructor(options: ReplicaOptions) {
-    const { clock, hash, timers, measures, log, settings } = options
     this.#options = options
     this.#run = options.random.hex(8)
-    this.#disk = new DiskWatch({ disk: options.disk, timers, log, reserveBytes: settings.diskReserveBytes })
-    this.#committer = new Committer({ ...options, disk: this.#disk })
-    this.#intake = new Intake({
-      committer: this.#committer,
-      clock,
-      hash,
-      timers,
-      measures,
-      log,
-      driftMs: settings.driftMs,
-    })
-    const commits = new RecentCommits(clock.wallMs())
-    this.#versions = new VersionWatch({
-      store: options.store,
-      timers,
-      commits,
-      frontier: () => this.#committer.state.frontier,
-      landed: () => this.#committer.landed(),
-    })
-    this.#committer.onDurable = (changes, wallMs) => {
-      // In whole milliseconds, and rather late than early.
-      const atMs = Math.ceil(wallMs)
-      commits.note(changes.values(), atMs)
-      this.#versions.committed(changes.values(), atMs)
-    }
-    this.#rounds = new Rounds(options)
-    this.#changeMembership = membershipChanger(this.#committer)
-    this.#exchanges = new ExchangeLog(options)
-    this.#policies = new BucketPolicies({
+    this.#own = assembleOwn({
+      options,
+      member: () => this.#member,
+      memberOrRefuse: () => this.#memberOrRefuse(),
       read: (address) => this.read(address),
-      epoch: () => this.#committer.policyEpoch,
-    })
-    this.#suspects = new SuspectLeaves(options)
-    const state = (): Committer['state'] => this.#committer.state
-    const asking = {
-      ...options,
-      state,
-      committer: this.#committer,
-      changeMembership: this.#changeMembership,
-      suspects: this.#suspects,
-      ask: ((...question) => this.#memberOrRefuse().ask(...question)) as AskMember,
-      livePeers: () => (this.#paused.has('anti-entropy') ? [] : this.livePeers()),
-    }
-    this.#mender = new LeafMender({
-      ...asking,
-      driftMs: settings.driftMs,
-      publishTo: (replica) => this.#memberOrRefuse().publishTo(replica),
-      learnFrontier: (frontier, from) => this.#memberOrRefuse().learnFrontier(frontier, from),
-      sweep: () => this.#memberOrRefuse().purger.sweep(),
-      nameOf: (replica) => this.#member?.detector.member(replica)?.name ?? replica,
-      isReadOnly: () => this.#committer.isReadOnly,
-      isAlone: () => this.#isAlone(),
-    })
-    this.#healer = new Healer({
-      ...asking,
-      intake: this.#intake,
-      mend: (...what) => this.#mender.mend(...what),
-    })
-    this.#scrubber = new Scrubber({
-      ...asking,
-      healer: this.#healer,
-      mender: this.#mender,
-      progress: options.scrubProgress,
-      bytesPerSecond: settings.scrubBytesPerSecond,
-      isStopping: () => this.#stopping,
-    })
-    this.#sessions = new Sessions({
-      ...options,
-      state,
-      pulling: () => this.#pullingForSessions(),
       livePeers: () => this.livePeers(),
+      peersToRepairFrom: () => (this.#isPaused('anti-entropy') ? [] : this.livePeers()),
+      isAlone: () => this.#isAlone(),
+      pullingForSessions: () => this.#pullingForSessions(),
       raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
     })
-    this.#feed = new ChangeFeed({ ...options, state, itemsMax: settings.feedItems })
-    this.#feed.start()
-    new ExpiryTeller({ ...options, feed: this.#feed }).start()
-    this.#committer.onCommitted = (plan) => {
-      this.#feed.committed(plan)
-      this.#sessions.look()
-    }
-    this.#committer.onReopened = () => {
-      this.#feed.reset()
-      this.#sessions.look()
-    }
-    this.#intake.onUnreadable = (address) => this.#healer.suspect(address)
-    this.#intake.onRefused = ({ keyHash }, from) => this.#mender.examine(leafOf(keyHash), from)
-    this.#committer.onDoubt = (leaf) => this.#suspects.onDoubtfulLeaf(leaf)
   }
 
   /** Founds, joins or comes back, and then does its rounds. Returns at once. */
@@ -244,50 +129,20 @@ export class RunningReplica implements Replica {
   // The face towards the server.
 
   status(): ReplicaStatus {
-    const identity = this.#identity
-    const reason = this.#unreadiness()
-    const member = this.#member
-    return {
-      identity: identity ?? NOBODY,
-      ready: reason === undefined,
-      ...(reason !== undefined && { reason }),
-      joined: member !== undefined && (member.hasContact() || this.#isAlone()),
-      report: this.#report(),
-      membersByState: member?.detector.countsByState() ?? { alive: 0, suspect: 0, dead: 0, left: 0 },
-      localHealth: member?.detector.localHealth ?? 0,
-      parked: this.#intake.parked,
-      parkedFrom: Object.fromEntries(
-        [...this.#intake.parkedFrom()].map(([replica, count]) => [
-          member?.detector.member(replica)?.name ?? replica,
-          count,
-        ]),
-      ),
-      skewsMs: Object.fromEntries(
-        this.members().flatMap(({ name, state, skew }) =>
-          skew !== undefined && (state === 'alive' || state === 'suspect') ? [[name, skew.skewMs]] : [],
-        ),
-      ),
-      writeQueue: this.#committer.queueLength,
-      suspectLeaves: this.#suspects.leaves.length,
-      undecided: this.#mender.undecided,
-      disk: {
-        isReadOnly: this.#disk.isReadOnly,
-        freeBytes: this.#disk.freeBytes,
-        reserveBytes: this.#disk.reserveBytes,
-      },
-      rebuilds: this.#committer.state.rebuilds,
-      paused: [...this.#paused],
-      divergentPartitions: this.#exchanges.divergentPartitions,
-      frontier: this.#committer.state.frontier,
-      oldestTombstoneMs: member?.tombstones.oldestMs,
-      frontierLagsMs: this.#frontierLagsMs(),
-      tombstonesPileUp: member?.tombstones.isPilingUp ?? false,
-      watchers: this.#feed.watchers,
-    }
+    const { name } = this.#options.self
+    const isAlone = this.#isAlone()
+    return statusOf({
+      own: this.#own,
+      member: this.#member,
+      name,
+      paused: this.#paused,
+      isAlone,
+      members: this.members(),
+    })
   }
 
   read(address: Address): Held {
-    const held = presentAt(this.#options.store.read(address), this.#committer.state.frontier)
+    const held = presentAt(this.#options.store.read(address), this.#own.committer.state.frontier)
     if (held === 'corrupt') {
       this.#options.measures.add('corrupt_entries')
       this.#options.log.error('corrupt-entry', { address })
@@ -296,7 +151,7 @@ export class RunningReplica implements Replica {
   }
 
   policyOf(bucket: string): BucketPolicy {
-    return this.#policies.of(bucket)
+    return this.#own.policies.of(bucket)
   }
 
   view(): StoreView {
@@ -304,20 +159,20 @@ export class RunningReplica implements Replica {
   }
 
   watch(request: WatchRequest): Watch | undefined {
-    if (this.#feed.watchers >= WATCHERS_MAX) return undefined
-    const committer = this.#committer
+    if (this.#own.feed.watchers >= WATCHERS_MAX) return undefined
+    const committer = this.#own.committer
     return openWatch(request, {
       ...this.#options,
-      feed: this.#feed,
+      feed: this.#own.feed,
       state: () => committer.state,
       isCommitting: () => committer.isCommitting,
-      onUnreadable: (address) => this.#healer.suspect(address),
-      isStopping: () => this.#stopping,
+      onUnreadable: (address) => this.#own.healer.suspect(address),
+      isStopping: () => this.#own.readiness.isStopping,
     })
   }
 
   write(request: WriteRequest): Promise<WriteResult> {
-    if (!isQuorumCondition(request, this.#committer.state.members().length)) return this.#write(request)
+    if (!isQuorumCondition(request, this.#own.committer.state.members().length)) return this.#write(request)
     return writeOnCondition(request, {
       readFromQuorum: (address, timeoutMs) => this.readFrom(address, 'quorum', timeoutMs),
       read: (address) => this.read(address),
@@ -333,18 +188,18 @@ export class RunningReplica implements Replica {
       ask,
       owners,
       livePeers: () => this.livePeers(),
-      state: () => this.#committer.state,
-      intake: this.#intake,
+      state: () => this.#own.committer.state,
+      intake: this.#own.intake,
       heal: (unreadable) => this.heal(unreadable),
     })
   }
 
   get seen(): SessionView {
-    return this.#sessions.seen
+    return this.#own.sessions.seen
   }
 
   untilSeen(token: SessionToken, partition: Partition | undefined, timeoutMs: number): Promise<SessionStanding> {
-    return this.#sessions.untilSeen(token, partition, timeoutMs)
+    return this.#own.sessions.untilSeen(token, partition, timeoutMs)
   }
 
   async visibility({ address, ...question }: VisibilityRequest): Promise<Visibility | 'too-many'> {
@@ -353,57 +208,57 @@ export class RunningReplica implements Replica {
   }
 
   heal(address: Address): Promise<Held> {
-    return this.#healer.heal(address)
+    return this.#own.healer.heal(address)
   }
 
   moment(): Promise<SnapshotMoment> {
-    return takeMoment(this.#committer, this.#options.store, this.#options.timers)
+    return takeMoment(this.#own.committer, this.#options.store, this.#options.timers)
   }
 
   importEntries(entries: readonly Entry[]): Promise<readonly ImportFate[]> {
     return importEntries(entries, {
-      committer: this.#committer,
-      refusal: this.#writeRefusal,
+      committer: this.#own.committer,
+      refusal: this.#own.readiness.writeRefusal,
       wallMs: () => this.#options.clock.wallMs(),
       driftMs: this.#options.settings.driftMs,
-      onUnreadable: ({ address }) => this.#healer.suspect(address),
+      onUnreadable: ({ address }) => this.#own.healer.suspect(address),
     })
   }
 
   evict(replica: ReplicaId): Promise<boolean> {
     const member = this.#memberOrRefuse()
     return evictMember(replica, {
-      state: () => this.#committer.state,
+      state: () => this.#own.committer.state,
       detector: member.detector,
-      changeMembership: this.#changeMembership,
-      publishToAll: () => this.#rounds.run('publish', () => member.publishToAll()),
+      changeMembership: this.#own.changeMembership,
+      publishToAll: () => this.#own.rounds.run('publish', () => member.publishToAll()),
     })
   }
 
   async leave(timeoutMs: number): Promise<Departure> {
     const member = this.#memberOrRefuse()
-    if (this.#isLeaving) throw new LeaveError('not_member', 'this node is leaving already')
+    if (this.#own.readiness.isLeaving) throw new LeaveError('not_member', 'this node is leaving already')
     if (member.twins.twin !== undefined) throw new LeaveError('cloned', twinAdvice(member.twins.twin))
-    this.#isLeaving = true
+    this.#own.readiness.isLeaving = true
     try {
       const departure = await leaveCluster(timeoutMs, {
         ...this.#options,
         ask: member.ask,
-        state: () => this.#committer.state,
+        state: () => this.#own.committer.state,
         learn: member.learn,
         livePeers: () => this.livePeers(),
-        changeMembership: this.#changeMembership,
+        changeMembership: this.#own.changeMembership,
         peerTimeoutMs: this.#options.settings.peerTimeoutMs,
       })
       this.#fallSilent()
       return departure
     } finally {
-      this.#isLeaving = false
+      this.#own.readiness.isLeaving = false
     }
   }
 
   wasEvicted(replica: ReplicaId): boolean {
-    return standingOf(this.#committer.state.roster, replica) === 'evicted'
+    return standingOf(this.#own.committer.state.roster, replica) === 'evicted'
   }
 
   formerMembers(): readonly FormerMember[] {
@@ -412,17 +267,17 @@ export class RunningReplica implements Replica {
 
   unheardOf(): readonly ReplicaId[] {
     const { detector } = this.#memberOrRefuse()
-    return this.#committer.state
+    return this.#own.committer.state
       .members()
       .filter((replica) => replica !== this.#identity?.replica && detector.member(replica) === undefined)
   }
 
   scrub(): ScrubReport {
-    return this.#scrubber.start()
+    return this.#own.scrubber.start()
   }
 
   scrubReport(): ScrubReport | undefined {
-    return this.#scrubber.report
+    return this.#own.scrubber.report
   }
 
   members(): readonly MemberView[] {
@@ -452,7 +307,7 @@ export class RunningReplica implements Replica {
     const peer = withReplica ?? this.#upkeep?.randomPeer()
     if (peer === undefined) throw new RefusalError('not-introduced', 'there is no live member to exchange with')
     const name = member.detector.member(peer)?.name ?? peer
-    return this.#exchanges.record(name, () =>
+    return this.#own.exchanges.record(name, () =>
       reconcile(peer, {
         ...this.#conversing(member),
         store: this.#options.store,
@@ -460,13 +315,13 @@ export class RunningReplica implements Replica {
         questionBytesMax: this.#options.settings.frameBytes,
         repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
         sweep: () => member.purger.sweep(),
-        onOddLeaf: (leaf, other) => this.#mender.examine(leaf, other),
+        onOddLeaf: (leaf, other) => this.#own.mender.examine(leaf, other),
       }),
     )
   }
 
   exchanges(): readonly ExchangeReport[] {
-    return this.#exchanges.latest
+    return this.#own.exchanges.latest
   }
 
   divergence(): Promise<DivergenceReport> {
@@ -502,19 +357,19 @@ export class RunningReplica implements Replica {
   }
 
   async stop(): Promise<void> {
-    if (this.#stopping) return
-    this.#stopping = true
-    this.#feed.end()
+    if (this.#own.readiness.isStopping) return
+    this.#own.readiness.isStopping = true
+    this.#own.feed.end()
     const { clock, timers, store } = this.#options
     await this.#member?.detector.leave()
-    await this.#rounds.stop()
+    await this.#own.rounds.stop()
     const deadlineMs = clock.monotonicMs() + FLUSH_MS
     while ((this.#member?.rumors.hot ?? 0) > 0 && clock.monotonicMs() < deadlineMs) await sleep(timers, 10)
     this.#member?.rumors.stop()
     this.#member?.values.stop()
-    this.#intake.stop()
-    this.#disk.stop()
-    await this.#committer.close()
+    this.#own.intake.stop()
+    this.#own.disk.stop()
+    await this.#own.committer.close()
     await store.close()
   }
 
@@ -526,8 +381,8 @@ export class RunningReplica implements Replica {
   }
 
   judge(header: QuestionHeader): Refusal | undefined {
-    if (this.#isOut) return 'failed'
-    return judge(header, this.#identity, this.#committer.state.roster)
+    if (this.#own.readiness.isOut) return 'failed'
+    return judge(header, this.#identity, this.#own.committer.state.roster)
   }
 
   async answer<Name extends QuestionName>(
@@ -540,7 +395,7 @@ export class RunningReplica implements Replica {
     // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
     // Its directory may be open again in the next run already, which must not take this one for a twin.
-    if (name === 'time' && this.#stopping) throw new RefusalError('busy', 'this node is stopping')
+    if (name === 'time' && this.#own.readiness.isStopping) throw new RefusalError('busy', 'this node is stopping')
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
     const answerers: Readonly<Record<string, unknown>> = member.answerers
@@ -553,17 +408,17 @@ export class RunningReplica implements Replica {
   readonly #fail = (error: unknown): void => {
     // What such a replica holds is not to be given to anybody (R16), and nothing is to be taken from it (R15).
     if (error instanceof FatalError) this.#fallSilent()
-    if (!this.#stopping) this.#options.onFatal(error)
+    if (!this.#own.readiness.isStopping) this.#options.onFatal(error)
   }
 
   #fallSilent(): void {
-    this.#isOut = true
+    this.#own.readiness.isOut = true
     this.#member?.rumors.stop()
   }
 
   async #live(): Promise<void> {
     const { store, timers } = this.#options
-    await this.#disk.start()
+    await this.#own.disk.start()
     const known = this.#identity
     const { name } = this.#options.self
     if (known !== undefined && known.name !== name) throw wrongNameError(known.name, name)
@@ -571,33 +426,33 @@ export class RunningReplica implements Replica {
     if (known !== undefined && standingOf(store.state.roster, known.replica) === 'evicted') throw evictedError(known)
     if (isUnfinished(store.state)) throw unfinishedError()
     // The first look at the root would otherwise hash all leaves in one turn.
-    await freshTree(this.#committer.state, timers)
+    await freshTree(this.#own.committer.state, timers)
     const joining = this.#joining()
     if (this.#identity === undefined && this.#options.found) await foundCluster(joining)
     const sponsorship = this.#identity === undefined ? await askForSponsor(joining) : undefined
     const identity = this.#identity
-    if (identity === undefined || this.#stopping) return
+    if (identity === undefined || this.#own.readiness.isStopping) return
     const member = await this.#assemble(identity, known === undefined)
     // Whoever stops it meanwhile does not wait for it, and would not stop what begins from here on.
     if (this.#stopping) return
-    member.detector.learn(sponsorship?.members ?? this.#committer.state.peers.map(remembered))
+    member.detector.learn(sponsorship?.members ?? this.#own.committer.state.peers.map(remembered))
     member.detector.start()
     this.#upkeep?.startLookingAround()
     if (identity.stage === 'joining') await this.#becomeMember(identity, member, joining)
     else await this.#comeBack(member)
-    if (this.#stopping) return
+    if (this.#own.readiness.isStopping) return
     this.#upkeep?.start()
     this.#noticeRumors()
   }
 
   /** Perhaps nobody could be told then, and everybody still waits for it. */
   async #leftBefore(identity: Identity): Promise<FatalError> {
-    const { peers, roster } = this.#committer.state
+    const { peers, roster } = this.#own.committer.state
     await tellDeparture(
       peers.filter(({ replica }) => standingOf(roster, replica) === 'member'),
       {
         ...this.#options,
-        state: () => this.#committer.state,
+        state: () => this.#own.committer.state,
         peerTimeoutMs: this.#options.settings.peerTimeoutMs,
       },
     )
@@ -607,36 +462,36 @@ export class RunningReplica implements Replica {
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
   async #assemble(identity: Identity, beganEmpty: boolean): Promise<MemberParts> {
     const raised = { ...identity, incarnation: identity.incarnation + 1 }
-    await this.#changeMembership(() => ({ identity: raised }))
+    await this.#own.changeMembership(() => ({ identity: raised }))
     this.#member = assembleMember({
       options: this.#options,
       identity: raised,
       beganEmpty,
       run: this.#run,
-      committer: this.#committer,
-      intake: this.#intake,
-      changeMembership: this.#changeMembership,
+      committer: this.#own.committer,
+      intake: this.#own.intake,
+      changeMembership: this.#own.changeMembership,
       isPaused: this.#isPaused,
       report: () => this.#report(),
       onMembership: (event) => {
         for (const tell of this.#told) tell(event)
       },
-      suspects: this.#suspects,
+      suspects: this.#own.suspects,
       fail: this.#fail,
-      versions: this.#versions,
+      versions: this.#own.versions,
     })
     this.#upkeep = new Upkeep({
       options: this.#options,
       member: this.#member,
-      committer: this.#committer,
-      intake: this.#intake,
-      rounds: this.#rounds,
+      committer: this.#own.committer,
+      intake: this.#own.intake,
+      rounds: this.#own.rounds,
       pulling: this.#conversing(this.#member),
-      changeMembership: this.#changeMembership,
+      changeMembership: this.#own.changeMembership,
       isPaused: this.#isPaused,
       exchange: (peer) => this.exchange(peer),
-      scrub: () => this.#scrubber.round(),
-      mender: this.#mender,
+      scrub: () => this.#own.scrubber.round(),
+      mender: this.#own.mender,
     })
     return this.#member
   }
@@ -644,11 +499,11 @@ export class RunningReplica implements Replica {
   async #becomeMember(identity: Identity, member: MemberParts, joining: JoinContext): Promise<void> {
     const { log } = this.#options
     await bootstrap(identity.sponsor, this.#conversing(member), joining)
-    this.#feed.start()
-    log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#committer.state.totals })
-    const knowledge = (): Knowledge => knowledgeOf(this.#committer.state)
+    this.#own.feed.start()
+    log.info('bootstrapped', { sponsor: identity.sponsor, ...this.#own.committer.state.totals })
+    const knowledge = (): Knowledge => knowledgeOf(this.#own.committer.state)
     const others: Introduction['others'] = () =>
-      this.#committer.state
+      this.#own.committer.state
         .members()
         .filter((replica) => replica !== identity.replica)
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
@@ -656,9 +511,9 @@ export class RunningReplica implements Replica {
       { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge },
       joining,
     )
-    if (this.#stopping) return
-    await this.#changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
-    this.#searched = true
+    if (this.#own.readiness.isStopping) return
+    await this.#own.changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
+    this.#own.readiness.hasSearched = true
     log.info('joined', { replica: identity.replica })
   }
 
@@ -666,64 +521,28 @@ export class RunningReplica implements Replica {
   async #comeBack(member: MemberParts): Promise<void> {
     const { clock, settings, timers } = this.#options
     const deadlineMs = clock.monotonicMs() + settings.joinTimeoutMs
-    while (!this.#stopping && !this.#isAlone() && !member.hasContact() && clock.monotonicMs() < deadlineMs) {
+    while (
+      !this.#own.readiness.isStopping &&
+      !this.#isAlone() &&
+      !member.hasContact() &&
+      clock.monotonicMs() < deadlineMs
+    ) {
       await this.#upkeep?.askSeeds()
       await sleep(timers, 100)
     }
-    this.#searched = true
+    this.#own.readiness.hasSearched = true
   }
 
   // What its parts need of each other.
 
   get #identity(): Identity | undefined {
-    return this.#committer.state.identity
+    return this.#own.committer.state.identity
   }
 
   readonly #isPaused = (what: Pausable): boolean => this.#paused.has(what)
 
-  /**
-   * A suspect clock is no reason to refuse a write: nobody who comes here is better served by an error, and versions
-   * follow what is held, whatever the clock says.
-   */
-  readonly #writeRefusal = (): WriteRefusal | undefined => {
-    if (this.#stopping || this.#isOut || this.#isLeaving) return 'draining'
-    if (this.#member?.twins.twin !== undefined) return 'cloned'
-    if (this.#incompleteness() !== undefined) return 'not_ready'
-    return this.#disk.isReadOnly ? 'disk_full' : undefined
-  }
-
-  #unreadiness(): string | undefined {
-    const incompleteness = this.#incompleteness()
-    if (incompleteness !== undefined) return incompleteness
-    const twin = this.#member?.twins.twin
-    if (twin !== undefined) return `cloned: ${twinAdvice(twin)}`
-    const fault = this.#member?.clocks.fault
-    return fault && `clock_suspect: ${clockAdvice(fault)}`
-  }
-
-  /** Why this node is not yet, or no more, a member that holds what a member holds. */
-  #incompleteness(): string | undefined {
-    const identity = this.#identity
-    if (this.#stopping) return 'stopping'
-    if (identity === undefined && this.#sponsorAheadMs !== undefined)
-      return `clock_suspect: the sponsor's clock is ${Math.round(this.#sponsorAheadMs / 1_000)} s ahead of this node's. Set the clocks, best by NTP: the node then joins by itself`
-    if (identity === undefined && this.#options.found) return this.#founding
-    if (identity === undefined)
-      return ['looking for a sponsor', ...(this.#notSponsored === undefined ? [] : [this.#notSponsored])].join(': ')
-    if (identity.stage === 'left') return 'it has left the cluster'
-    if (standingOf(this.#committer.state.roster, identity.replica) === 'evicted') return 'evicted'
-    if (this.#isLeaving) return 'leaving: it takes no more writes, until another member holds everything'
-    if (identity.stage === 'joining') return 'joining'
-    if (this.#committer.isReopening) return 'opening the store again after a failed write'
-    return this.#searched ? undefined : 'looking for the other members'
-  }
-
-  get #founding(): string {
-    return this.#options.restore === undefined ? 'founding' : 'founding, from a snapshot'
-  }
-
   #isAlone(): boolean {
-    return this.#committer.state.members().length <= 1
+    return this.#own.committer.state.members().length <= 1
   }
 
   #memberOrRefuse(): MemberParts {
@@ -737,18 +556,18 @@ export class RunningReplica implements Replica {
       cluster: identity?.cluster ?? '',
       replica: identity?.replica ?? '',
       name: this.#options.self.name,
-      member: this.#unreadiness() === undefined,
+      member: this.#own.readiness.problem === undefined,
     }
   }
 
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
     // A joiner would lose its sponsor, and have to begin anew.
-    if (this.#isLeaving) throw new RefusalError('busy', 'this node is leaving')
+    if (this.#own.readiness.isLeaving) throw new RefusalError('busy', 'this node is leaving')
     return sponsor(question, {
-      state: () => this.#committer.state,
+      state: () => this.#own.committer.state,
       detector: member.detector,
-      changeMembership: this.#changeMembership,
-      publishToAll: () => this.#rounds.run('publish', member.publishToAll),
+      changeMembership: this.#own.changeMembership,
+      publishToAll: () => this.#own.rounds.run('publish', member.publishToAll),
       hello: (address) =>
         hello(address, {
           transport: this.#options.transport,
@@ -758,50 +577,40 @@ export class RunningReplica implements Replica {
   }
 
   #report(): ReplicaReport {
-    const { state } = this.#committer
-    return {
-      name: this.#options.self.name,
-      // Hashed first, if need be, and so only for those who look at it.
-      get root() {
-        return state.tree.root()
-      },
-      totals: state.totals,
-      hotRumors: this.#member?.rumors.hot ?? 0,
-      lastExchangeMs: this.#exchanges.sinceLastMs,
-      ready: this.#unreadiness() === undefined,
-    }
+    return reportOf({ own: this.#own, member: this.#member, name: this.#options.self.name })
   }
 
   #conversing(member: MemberParts): PullContext {
     return {
       ask: member.ask,
-      state: () => this.#committer.state,
-      intake: this.#intake,
+      state: () => this.#own.committer.state,
+      intake: this.#own.intake,
       timers: this.#options.timers,
       publishTo: member.publishTo,
       learnFrontier: member.learnFrontier,
       checkClaims: member.checkClaims,
-      isStopping: () => this.#stopping,
+      isStopping: () => this.#own.readiness.isStopping,
     }
   }
 
   /** A joiner takes from its sponsor alone; what there is no room for need not be asked for. */
   #pullingForSessions(): PullContext | undefined {
-    const isAble = this.#identity?.stage === 'member' && !this.#isPaused('anti-entropy') && !this.#committer.isReadOnly
+    const isAble =
+      this.#identity?.stage === 'member' && !this.#isPaused('anti-entropy') && !this.#own.committer.isReadOnly
     return this.#member !== undefined && isAble ? this.#conversing(this.#member) : undefined
   }
 
   #write(request: WriteRequest): Promise<WriteResult> {
     const { clock, hash, timers, settings } = this.#options
     return coordinateWrite(request, {
-      committer: this.#committer,
+      committer: this.#own.committer,
       rumors: this.#member?.rumors,
       owners: this.#member?.owners,
       hash,
       clock,
       timers,
       driftMs: settings.driftMs,
-      refusal: this.#writeRefusal,
+      refusal: this.#own.readiness.writeRefusal,
     })
   }
 
@@ -809,16 +618,16 @@ export class RunningReplica implements Replica {
     const { restore, settings } = this.#options
     return {
       ...this.#options,
-      changeMembership: this.#changeMembership,
+      changeMembership: this.#own.changeMembership,
       driftMs: settings.driftMs,
       peerTimeoutMs: settings.peerTimeoutMs,
       sponsorIsAhead: (aheadMs) => {
-        this.#sponsorAheadMs = aheadMs
+        this.#own.readiness.sponsorAheadMs = aheadMs
       },
       notSponsored: (why) => {
-        this.#notSponsored = why
+        this.#own.readiness.notSponsored = why
       },
-      isStopping: () => this.#stopping,
+      isStopping: () => this.#own.readiness.isStopping,
       ...(restore !== undefined && { adopt: () => adoptSnapshot(restore, this.#adopting()) }),
     }
   }
@@ -826,9 +635,9 @@ export class RunningReplica implements Replica {
   #adopting(): AdoptionContext {
     return {
       ...this.#options,
-      committer: this.#committer,
+      committer: this.#own.committer,
       driftMs: this.#options.settings.driftMs,
-      isStopping: () => this.#stopping,
+      isStopping: () => this.#own.readiness.isStopping,
     }
   }
 
@@ -839,10 +648,10 @@ export class RunningReplica implements Replica {
       hash: this.#options.hash,
       self: () => this.#identity?.replica ?? '',
       members: () => this.members(),
-      frontier: () => this.#committer.state.frontier,
+      frontier: () => this.#own.committer.state.frontier,
       learnFrontier: member.learnFrontier,
       answer: async (name, question) => {
-        await freshTree(this.#committer.state, this.#options.timers)
+        await freshTree(this.#own.committer.state, this.#options.timers)
         return this.#answerMyself(name, question, member)
       },
     }
@@ -864,12 +673,6 @@ export class RunningReplica implements Replica {
     }
   }
 
-  #frontierLagsMs(): Readonly<Record<string, number>> {
-    const waitsMs = this.#member?.tombstones.waitsMs()
-    const members = this.members().filter(({ state }) => state !== 'evicted')
-    return Object.fromEntries(members.map(({ name, replica }) => [name, waitsMs?.get(replica) ?? 0]))
-  }
-
   async #answerMyself<Name extends ReportQuestion>(
     name: Name,
     question: Question<Name>,
@@ -883,7 +686,7 @@ export class RunningReplica implements Replica {
     const member = this.#member
     if (member === undefined) return
     const question = { takesRumors: !this.#paused.has('rumors') }
-    this.#rounds.run('rumor-notice', async () => {
+    this.#own.rounds.run('rumor-notice', async () => {
       const told = member.detector.livePeers().map(async ({ replica }) => {
         const { takesRumors } = await member.ask(replica, 'rumor-notice', question)
         member.rumors.notice(replica, takesRumors)
@@ -899,6 +702,3 @@ function standingFor(state: MemberState | undefined): 'here' | 'away' | 'unheard
   if (state === undefined) return 'unheard-of'
   return state === 'dead' || state === 'left' ? 'away' : 'here'
 }
-
-/** Before it has joined, a replica is nobody. */
-const NOBODY: Identity = { cluster: '', replica: '', name: '', stage: 'joining', sponsor: '', incarnation: 0 }
