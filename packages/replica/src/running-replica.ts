@@ -434,7 +434,7 @@ export class RunningReplica implements Replica {
     if (identity === undefined || this.#own.readiness.isStopping) return
     const member = await this.#assemble(identity, known === undefined)
     // Whoever stops it meanwhile does not wait for it, and would not stop what begins from here on.
-    if (this.#stopping) return
+    if (this.#own.readiness.isStopping) return
     member.detector.learn(sponsorship?.members ?? this.#own.committer.state.peers.map(remembered))
     member.detector.start()
     this.#upkeep?.startLookingAround()
