@@ -1,4 +1,12 @@
-import { acksNeeded, compareVersions, ReadError, WriteError, type Address, type Held } from '@grapevine/core'
+import {
+  acksNeeded,
+  compareVersions,
+  ReadError,
+  StoreError,
+  WriteError,
+  type Address,
+  type Held,
+} from '@grapevine/core'
 import type { WriteRequest, WriteResult } from './replica.ts'
 
 export interface ConditionContext {
@@ -27,13 +35,17 @@ export async function writeOnCondition(
   const { address, timeoutMs } = request
   const startedMs = monotonicMs()
   let newest: Held
+  let held: Held
   try {
     newest = await readFromQuorum(address, timeoutMs)
+    held = read(address)
   } catch (error) {
     if (error instanceof ReadError) throw new WriteError(error.code, 'not-applied', error.message, 0, { cause: error })
+    // The store is being opened again, and nothing has been written yet.
+    if (error instanceof StoreError)
+      throw new WriteError('not_ready', 'not-applied', error.message, 0, { cause: error })
     throw error
   }
-  const held = read(address)
   const isHere =
     typeof newest !== 'object' || (typeof held === 'object' && compareVersions(held.version, newest.version) >= 0)
   if (!isHere)
