@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PATIENCE } from '../support/condition.ts'
 import { ProcessCluster } from '../support/process-cluster.ts'
 
-/** P7 is shown with a hundred thousand by hand: OPERATIONS=100000 CLIENTS=64 (docs/promises.md). */
+/** P7 is shown with a hundred thousand by hand: OPERATIONS=100000 CLIENTS=192 (docs/promises.md). */
 const OPERATIONS = Number(process.env['OPERATIONS'] ?? 3_000)
 /** A tenth of it shows enough of what happens without tokens. */
 const UNGUARDED = Math.max(1_500, Math.round(OPERATIONS / 10))
