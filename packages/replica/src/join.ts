@@ -223,15 +223,18 @@ const HEARD_OF_MS = 15_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When nobody ever
- * does, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
+ * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When nobody who
+ * is here does, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
  * @throws {FatalError} `sponsor_lost`
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
   const { ask, others, self, sponsor, knowledge } = introduction
   const introduced = new Set<ReplicaId>()
   const startedMs = context.clock.monotonicMs()
-  let strangerSinceMs: number | undefined
+  /** Since when members that are here have refused it, and nobody who is here knows it. */
+  let strandedSinceMs: number | undefined
+  const isKnownHere = (): boolean =>
+    others().some(({ replica, standing }) => standing === 'here' && introduced.has(replica))
   const awaited = (): ReplicaId[] => {
     const isHeardOf = context.clock.monotonicMs() - startedMs < HEARD_OF_MS
     return others()
@@ -249,12 +252,13 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
         context.log.info('not-introduced-yet', { peer: replica, error: error.message })
         if (error instanceof RefusalError && error.code === 'not-introduced')
-          strangerSinceMs ??= context.clock.monotonicMs()
+          strandedSinceMs ??= context.clock.monotonicMs()
       }
     }
     if (introduced.size > 0 && awaited().length === 0) return
-    const strangerMs = strangerSinceMs === undefined ? 0 : context.clock.monotonicMs() - strangerSinceMs
-    if (introduced.size === 0 && strangerMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
+    if (isKnownHere()) strandedSinceMs = undefined
+    const strandedMs = strandedSinceMs === undefined ? 0 : context.clock.monotonicMs() - strandedSinceMs
+    if (strandedMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
     await sleep(context.timers, delayMs)
   }
 }
