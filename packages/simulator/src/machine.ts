@@ -36,6 +36,8 @@ export interface Machine {
   isJoining: boolean
   /** What it was before, by itself: noted beside the directory. */
   former: readonly string[]
+  /** The id by which it asks for a sponsor, noted there as well; empty when it has not asked with this directory. */
+  joinAs: string
   /** Who is just being asked to end its membership. */
   condemnedBy: SimulatedProcess | undefined
   /** Its disk is older than it was, and perhaps it has not noticed. */

@@ -331,6 +331,10 @@ export class World {
       machine.pending = batch
     })
     running.store = observed
+    // As the server does: a joiner that crashes asks again by the same id, which its sponsor may have stored already.
+    const joins = store.state.identity === undefined && !machine.founds
+    if (joins && machine.joinAs === '')
+      machine.joinAs = this.#random.stream('joiner', machine.name, machine.starts).hex(8)
     const identity = (): { cluster: string; replica: string } => replica.identity
     const replica: RunningReplica = new RunningReplica({
       store: observed,
@@ -353,6 +357,7 @@ export class World {
       found: machine.founds,
       rebuild: machine.rebuild,
       former: machine.former,
+      ...(joins && { joinAs: machine.joinAs }),
       onFatal: (error) => this.#endedItself(machine, running, error),
     })
     running.replica = replica
@@ -419,6 +424,7 @@ export class World {
     machine.disk.wipe()
     machine.wasMember = false
     machine.replica = ''
+    machine.joinAs = ''
     machine.isOld = false
     machine.roster = NOBODY
   }
@@ -453,6 +459,7 @@ export class World {
       replica: '',
       isJoining: false,
       former: [],
+      joinAs: '',
       condemnedBy: undefined,
       isOld: false,
       roster: NOBODY,
