@@ -7,9 +7,9 @@ import { ProcessCluster } from '../support/process-cluster.ts'
 import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts'
 
 const MIB = 1024 * 1024
-const BALLAST_BYTES = 24 * MIB
-/** Eight write buffers of 1 MiB, as the node works it out. */
-const RESERVE_BYTES = 8 * MIB
+const BALLAST_BYTES = 16 * MIB
+/** As the node works it out for a disk of 64 MiB. */
+const RESERVE_BYTES = 26 * MIB
 const WRITERS = 4
 
 let cluster: ProcessCluster
@@ -89,7 +89,7 @@ describe('a disk that runs full', () => {
   it('is not filled: the node only reads from its reserve on, and writes by itself when there is room', async (context) => {
     if (isSkipped(context)) return
     await writeFile(ballast, randomBytes(BALLAST_BYTES))
-    await cluster.launch('n1', ['--write-buffer-size', '1MiB'])
+    await cluster.launch('n1')
     await cluster.untilReady(['n1'])
     const answers = await fill(3)
     const refused = answers.filter(({ status }) => status !== 204)
@@ -114,7 +114,7 @@ describe('a disk that runs full', () => {
 
   it('filled by somebody else at once: the failed write is unknown, reads go on, nothing is lost', async (context) => {
     if (isSkipped(context)) return
-    await cluster.launch('n1', ['--write-buffer-size', '1MiB'])
+    await cluster.launch('n1')
     await cluster.untilReady(['n1'])
     const answers: Answered[] = []
     for (let key = 0; key < 100; key++) answers.push(await put(key))

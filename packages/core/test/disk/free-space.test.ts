@@ -1,6 +1,6 @@
 import { assert as assertProperty, boolean, integer, property } from 'fast-check'
 import { expect, it } from 'vitest'
-import { isOutOfSpace } from '../../src/index.ts'
+import { isOutOfSpace, reserveBytesFor, writeBufferBytesFor } from '../../src/index.ts'
 
 const MIB = 1024 ** 2
 
@@ -24,4 +24,15 @@ it('lets more space never be worse than less', () => {
     if (!verdict(Math.min(less, more))) expect(verdict(Math.max(less, more))).toBe(false)
   })
   assertProperty(law)
+})
+
+it('leaves room for data on a small disk, and for what LevelDB does on its own on every disk', () => {
+  const law = property(integer({ min: 64 * MIB, max: 2 ** 45 }), (diskBytes) => {
+    const writeBuffer = writeBufferBytesFor(diskBytes)
+    const reserve = reserveBytesFor(writeBuffer)
+    expect(reserve).toBeLessThan(diskBytes / 2)
+    expect(reserve).toBeGreaterThanOrEqual(Math.max(26 * MIB, 8 * writeBuffer))
+  })
+  assertProperty(law)
+  expect([writeBufferBytesFor(64 * MIB), writeBufferBytesFor(Infinity)]).toEqual([MIB, 32 * MIB])
 })

@@ -234,16 +234,17 @@ export const OPTIONS: OptionTable<ServerConfig> = {
   },
   writeBufferSize: {
     path: 'writeBufferSize',
-    type: size(1 * MIB, 1024 * MIB),
-    default: 32 * MIB,
-    description: "LevelDB's write buffer. Larger rewrites less and takes longer to open after a crash",
+    type: size(0, 1024 * MIB),
+    default: 0,
+    description:
+      "LevelDB's write buffer. Larger rewrites less and takes longer to open after a crash. 0B for 32MiB, or less on a disk below 2GiB",
   },
   diskReserve: {
     path: 'diskReserve',
     type: size(0, 1024 * 1024 * MIB),
     default: 0,
     description:
-      'Free space below which the node only reads. 0B for eight write buffers: two logs, a table, and a compaction of five',
+      'Free space below which the node only reads. 0B for eight write buffers: two logs, a table, and a compaction of five; at least 26MiB',
   },
   scrubInterval: {
     path: 'scrubInterval',

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { readFileSync } from 'node:fs'
-import { RESERVED_WRITE_BUFFERS } from '@grapevine/core'
+import { reserveBytesFor, writeBufferBytesFor, WRITE_BUFFER_BYTES_MIN } from '@grapevine/core'
+import { diskBytesAt } from './disk-bytes.ts'
 import { ConfigError, loadConfig, type ConfigInput, type Loaded, type Mistake, type Source } from './load.ts'
 import { formatHostPort, parseHostPort } from './option-types.ts'
 import { OPTIONS, type ServerConfig } from './options.ts'
@@ -13,7 +14,7 @@ export function loadServerConfig(input: ConfigInput): Loaded<ServerConfig> {
   const loaded = loadConfig(OPTIONS, input)
   const mistakes = contradictions(loaded)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return { ...loaded, config: withDerived(loaded.config, hostname()) }
+  return { ...loaded, config: withDerived(loaded.config, hostname(), diskBytesAt) }
 }
 
 /**
@@ -29,12 +30,19 @@ export function checkConfig(file: string, readFile: (path: string) => string = r
   }
 }
 
-/** Fills in what the host and the listening addresses say. */
-export function withDerived(config: ServerConfig, host: string): ServerConfig {
+/** Fills in what the host, the disk and the listening addresses say. */
+export function withDerived(
+  config: ServerConfig,
+  host: string,
+  diskBytes: (directory: string) => number,
+): ServerConfig {
+  const writeBufferSize =
+    config.writeBufferSize === 0 ? writeBufferBytesFor(diskBytes(config.dataDir)) : config.writeBufferSize
   return {
     ...config,
     name: config.name === '' ? nameFrom(host) : config.name,
-    diskReserve: config.diskReserve === 0 ? config.writeBufferSize * RESERVED_WRITE_BUFFERS : config.diskReserve,
+    writeBufferSize,
+    diskReserve: config.diskReserve === 0 ? reserveBytesFor(writeBufferSize) : config.diskReserve,
     advertise: config.advertise === '' ? reachable(config.listen, host) : config.advertise,
     peerAdvertise: config.peerAdvertise === '' ? reachable(config.peerListen, host) : config.peerAdvertise,
   }
@@ -49,6 +57,14 @@ function contradictions({ config, sources }: Loaded<ServerConfig>): Mistake[] {
     say('rebuild', 'true', sources.rebuild, 'contradicts found', 'found begins a cluster, rebuild comes back to one')
   if (config.restore !== '' && !config.found)
     say('restore', config.restore, sources.restore, 'needs found', 'a snapshot only begins a new cluster here')
+  if (config.writeBufferSize !== 0 && config.writeBufferSize < WRITE_BUFFER_BYTES_MIN)
+    say(
+      'writeBufferSize',
+      OPTIONS.writeBufferSize.type.format(config.writeBufferSize),
+      sources.writeBufferSize,
+      'is less than 1MiB',
+      'the largest value has to fit; or leave it to 0B',
+    )
   if (config.diskReserve !== 0 && config.diskReserve < 2 * config.writeBufferSize)
     say(
       'diskReserve',
