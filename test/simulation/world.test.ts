@@ -176,8 +176,12 @@ describe('a fault', () => {
   })
 
   it('that lets a row decay is mended once anybody asks for the row', async () => {
-    const faults = [{ atMs: 11_000, kind: 'flip-bit', node: 'n2', row: 'e' }]
-    const result = await run({ faults, workload: { clients: 1, thinkMs: 200, keys: 500, hotShare: 0 } })
+    const faults = [{ atMs: 8_000, kind: 'flip-bit', node: 'n2', row: 'e' }]
+    const operations = [
+      { atMs: 6_000, node: 'n1', action: 'put', key: 'k', w: 'all' },
+      { atMs: 10_000, node: 'n2', action: 'get', key: 'k' },
+    ]
+    const result = await run({ faults, workload: { clients: 0, operations } })
     const damaged = result.history.filter((event) => event.type === 'fault' && event.disk === 'damaged')
     expect(damaged).toHaveLength(1)
     expect(contentsOf(result).map(({ corrupt }) => corrupt)).toEqual([0, 0, 0])

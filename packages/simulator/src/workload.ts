@@ -190,7 +190,9 @@ export class Workload {
     }
     if (action === 'get') {
       try {
-        const held = replica.read(address)
+        const read = replica.read(address)
+        // As the server does it: what cannot be read here is fetched from whoever has it.
+        const held = read === 'corrupt' ? await replica.heal(address) : read
         if (held === 'corrupt') return answer(() => this.#ended(op, action, 'not-applied', 'corrupt'))
         const version = held && etagOf(held.version)
         const shown = held !== undefined && isVisible(held, machine.clock.wallMs()) ? textOf(held) : null
