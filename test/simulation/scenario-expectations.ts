@@ -93,7 +93,8 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
     for (const node of ['a2', 'b2', 'a3', 'b3'])
       expect(run.lifeOf(node, { fromMs: 12_000 })).toEqual(['crashed', 'started', 'ready'])
     expect(run.accepted('a1', 'a2', { fromMs: 16_000, toMs: 29_000 }).length).toBeGreaterThan(5)
-    expect(run.faults('replay')).toHaveLength(1)
+    // The other one is of every run: when all is over, old questions are asked again.
+    expect(run.faults('replay').filter(({ detail }) => detail !== 'when all is over')).toHaveLength(1)
   },
 
   'mass-restart'(run) {
@@ -182,7 +183,10 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
 
   'flipped-bit-in-frame'(run) {
     // A kind that is new takes part in this as soon as it is ever asked.
-    expect([...new Set(run.of('accepted').map(({ name }) => name))].toSorted()).toEqual(QUESTIONS_ASKED.toSorted())
+    const asked = new Set(run.of('accepted').map(({ name }) => name))
+    // Only when an exchange comes upon a leaf that it cannot explain, which hangs on what else was lost.
+    asked.delete('sound-leaf')
+    expect([...asked].toSorted()).toEqual(QUESTIONS_ASKED.toSorted())
     const damaged = new Set(run.faults('frame-corruption').map(({ detail = '' }) => detail.replace(/^\S+ /, '')))
     expect([...damaged].toSorted()).toEqual(
       [...QUESTIONS_ASKED, ...QUESTIONS_ASKED.map((name) => `${name} answer`)].toSorted(),
@@ -251,10 +255,12 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
   },
 
   'bit-flip-at-rest'(run) {
-    const [decayed, mended] = run.readsAt('n2')
-    expect(decayed).toMatchObject({ outcome: 'failed', code: 'corrupt' })
-    expect(run.readsAt('n1')[0]).toMatchObject({ outcome: 'ok' })
-    expect(mended?.version).toBe(run.writesTo('only')[1]?.outcome?.version)
+    const [first, second] = run.writesTo('only').map(({ outcome }) => outcome?.version)
+    expect(run.faults('flip-bit').filter(({ disk }) => disk === 'damaged')).toHaveLength(1)
+    expect(run.of('accepted').some(({ from, name }) => from === 'n2' && name === 'held-entry')).toBe(true)
+    const [mended, later] = run.readsAt('n2')
+    expect(mended).toMatchObject({ outcome: 'ok', version: first })
+    expect(later).toMatchObject({ outcome: 'ok', version: second })
     expect(run.of('contents').map(({ corrupt }) => corrupt)).toEqual([0, 0, 0])
   },
 
@@ -392,6 +398,7 @@ const QUESTIONS_ASKED = [
   'join',
   'leaf-entries',
   'missed-entries',
+  'newest-entry',
   'probe',
   'publish',
   'push-pull',
