@@ -2,6 +2,7 @@ import {
   acksNeeded,
   compareVersions,
   ReadError,
+  RefusalError,
   StoreError,
   WriteError,
   type Address,
@@ -40,6 +41,9 @@ export async function writeOnCondition(
     newest = await readFromQuorum(address, timeoutMs)
     held = read(address)
   } catch (error) {
+    // This node has just started, and is no member yet.
+    if (error instanceof RefusalError)
+      throw new WriteError('not_ready', 'not-applied', error.message, 0, { cause: error })
     if (error instanceof ReadError) throw new WriteError(error.code, 'not-applied', error.message, 0, { cause: error })
     // Before anything was queued: the store is being opened again, say.
     if (error instanceof StoreError) throw new WriteError('io_error', 'not-applied', error.message, 0, { cause: error })

@@ -1,4 +1,4 @@
-import { addressOf, ReadError, StoreError } from '@grapevine/core'
+import { addressOf, ReadError, RefusalError, StoreError } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import { writeOnCondition } from '../src/write-on-condition.ts'
 
@@ -15,6 +15,7 @@ const REQUEST = {
 it.each([
   ['the majority is not there', new ReadError('quorum_not_met', 'too few are live'), 'quorum_not_met'],
   ['the store is being opened again', new StoreError('io_error', 'try again shortly'), 'io_error'],
+  ['the node has just started', new RefusalError('not-founded', 'no member yet'), 'not_ready'],
 ])('is not applied when %s, and says so as every write does', async (_, failure, code) => {
   let written = 0
   const write = writeOnCondition(REQUEST, {
