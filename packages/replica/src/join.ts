@@ -267,16 +267,25 @@ export function knownPeerOf({ replica, name, address, clientUrl }: KnownPeer): K
   return { replica, name, address, clientUrl }
 }
 
+type Contact = Pick<JoinContext, 'transport' | 'peerTimeoutMs'>
+
 /** Who lives there; `stranger` when it is somebody of another cluster than ours, `undefined` when nobody answers. */
-export async function hello(
+export async function hello(address: string, contact: Contact): Promise<Answer<'hello'> | 'stranger' | undefined> {
+  const answer = await memberHello(address, contact)
+  return answer === 'fenced' ? undefined : answer
+}
+
+/** The same, asked by a member; `fenced` when it holds us for evicted. */
+export async function memberHello(
   address: string,
-  { transport, peerTimeoutMs }: Pick<JoinContext, 'transport' | 'peerTimeoutMs'>,
-): Promise<Answer<'hello'> | 'stranger' | undefined> {
+  { transport, peerTimeoutMs }: Contact,
+): Promise<Answer<'hello'> | 'stranger' | 'fenced' | undefined> {
   try {
     return await transport.ask({ replica: '', address }, 'hello', {}, Math.min(peerTimeoutMs, 1_000))
   } catch (error) {
-    if (error instanceof RefusalError) return error.code === 'wrong-cluster' ? 'stranger' : undefined
-    if (error instanceof UnreachableError) return undefined
+    if (error instanceof RefusalError && error.code === 'wrong-cluster') return 'stranger'
+    if (error instanceof RefusalError && error.code === 'evicted') return 'fenced'
+    if (error instanceof RefusalError || error instanceof UnreachableError) return undefined
     throw error
   }
 }

@@ -70,6 +70,8 @@ export interface MemberParts {
   /** Exchanges with one member what both know of members, frontier and folded writers. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
   readonly publishToAll: () => Promise<void>
+  /** Another member has told this one that it is evicted. */
+  readonly onFenced: () => void
   /** Whether any other member has answered since the start. */
   readonly hasContact: () => boolean
 }
@@ -113,10 +115,7 @@ export function assembleMember(context: MemberContext): MemberParts {
         detector.contactSucceeded(replica, rttMs)
       }
     },
-    onFenced: () => {
-      // The mark is stored before it has an effect, as every other.
-      changeMembership(({ roster }) => ({ roster: evict(roster, identity.replica) })).then(refuseToGoOn, fail)
-    },
+    onFenced,
   })
   const detector: FailureDetector = new FailureDetector({
     self: { ...options.self, replica: identity.replica, state: 'alive', incarnation: identity.incarnation },
@@ -225,6 +224,11 @@ export function assembleMember(context: MemberContext): MemberParts {
     if (rollback.isShownByClaims(claims, state())) refuseAsRolledBack()
   }
 
+  function onFenced(): void {
+    // The mark is stored before it has an effect, as every other.
+    changeMembership(({ roster }) => ({ roster: evict(roster, identity.replica) })).then(refuseToGoOn, fail)
+  }
+
   function refuseToGoOn(): void {
     // Who has left is told its own mark by the others, and knows.
     if (state().identity?.stage !== 'left') fail(evictedError(identity))
@@ -306,6 +310,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     publishToAll: async () => {
       await Promise.all(detector.livePeers().map(({ replica }) => publishTo(replica).catch(ignoreAbsence)))
     },
+    onFenced,
     hasContact: () => contacted,
     answerers: answerers({
       state,

@@ -15,7 +15,7 @@ import type { LeafMender } from './leaf-mender.ts'
 import { evictMember } from './evict-member.ts'
 import { collectPublications, frontierRound, type FrontierContext } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
-import { hello, knownPeerOf } from './join.ts'
+import { memberHello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
@@ -152,9 +152,14 @@ export class Upkeep {
     const { identity } = committer.state
     if (hasContact() && detector.members().every(({ state }) => state === 'alive')) return
     for (const seed of seeds) {
-      const answer = await hello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
+      const answer = await memberHello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
       if (answer === 'stranger') {
         log.warn('seed-of-another-cluster', { seed })
+        continue
+      }
+      if (answer === 'fenced') {
+        // All that it knew are gone by now, so nobody whom it would ask can tell it (frontier.md R15).
+        if (!hasContact()) member.onFenced()
         continue
       }
       if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue

@@ -36,6 +36,25 @@ describe('a member that is silent for long', () => {
     expect(cluster.isConverged('n1', 'n2', 'n3')).toBe(true)
   }, 30_000)
 
+  it('is told by strangers when all whom it knew are gone', async () => {
+    // Found by the simulator (seed 162): it asked only members that it knew, and went on alone for ever.
+    const cluster = await SmallCluster.of(3)
+    const silent = cluster.idOf('n3')
+    cluster.crash('n3')
+    expect(await cluster.finish(cluster.node('n1').evict(silent))).toBe(true)
+    for (const name of ['n1', 'n2']) {
+      const former = cluster.idOf(name)
+      cluster.crash(name)
+      await cluster.wipe(name)
+      await cluster.time.advance(20_000)
+      await cluster.start(name, { former: [former] })
+      await cluster.until(() => cluster.node(name).status().ready, 60_000)
+    }
+    await cluster.start('n3')
+    await cluster.until(() => cluster.fatal('n3').length > 0, 60_000)
+    expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'evicted' })
+  }, 30_000)
+
   it('says nothing more once it knows, and takes no writes', async () => {
     const cluster = await SmallCluster.of(3)
     const evicted = cluster.idOf('n3')

@@ -265,26 +265,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     foundBy: ['agreement', 'nothing-deleted-returns', 'no-integrity-fault', 'convergence'],
   },
   {
-    name: 'a restored directory goes on as the replica that it was (R16)',
-    file: 'packages/replica/src/rollback-watch.ts',
-    find: 'return !this.#hasPublished && compareHlc(frontier, this.#promiseAtStart) > 0',
-    replace: 'return this.#hasPublished && compareHlc(frontier, this.#promiseAtStart) < 0',
-    scenario: {
-      description: 'A node is restored from a backup of before a delete whose tombstone is gone everywhere.',
-      nodes: [{ name: 'n1' }, { name: 'n2' }, { name: 'n3' }],
-      chaosMs: 50_000,
-      workload: {
-        clients: 0,
-        operations: [
-          { atMs: 5_000, node: 'n2', action: 'put', key: 'a', w: 'all' },
-          { atMs: 12_000, node: 'n1', action: 'delete', key: 'a', w: 'all' },
-        ],
-      },
-      faults: [{ atMs: 40_000, kind: 'rollback', node: 'n2', toMs: 8_000, forMs: 2_000 }],
-    },
-    foundBy: ['agreement', 'nothing-deleted-returns', 'no-integrity-fault', 'convergence'],
-  },
-  {
     name: 'a purge lets the local clock decide (R10)',
     file: 'packages/replica/src/commit-plan.ts',
     find: '    if (!isPurgeable(entry, this.#frontierNow)) this.#put(entry, current, isHealing)',
@@ -374,4 +354,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 ]
 
 /** Their subject is not built. */
-export const NOT_YET: readonly string[] = ['a suspect replica gives complete answers (R19)']
+export const NOT_YET: readonly string[] = [
+  'a suspect replica gives complete answers (R19)',
+  'a restored directory goes on as the replica that it was (R16): R20 undoes what it brings back before anybody sees it',
+]
