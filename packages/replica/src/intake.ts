@@ -90,17 +90,22 @@ export class Intake {
     return this.#parked.size
   }
 
-  async takeIn({
+  async takeIn(received: Received): Promise<readonly Fate[]> {
+    return (await this.takeAnswer(received)).fates
+  }
+
+  /** The same, and whether the claims of the answer were adopted: all of them or none (frontier.md R7). */
+  async takeAnswer({
     entries,
     claims = [],
     clock: theirClock = HLC_ZERO,
     frontier = HLC_ZERO,
     source,
     from,
-  }: Received): Promise<readonly Fate[]> {
+  }: Received): Promise<{ readonly fates: readonly Fate[]; readonly isAdopted: boolean }> {
     const { clock, committer, driftMs, measures } = this.#context
     // Nothing is taken in and nothing claimed: whoever sends it keeps it, and a later pull asks for it again.
-    if (committer.isReadOnly) return entries.map(() => 'failed')
+    if (committer.isReadOnly) return { fates: entries.map(() => 'failed'), isAdopted: false }
     const wallMs = clock.wallMs()
     const inTime = entries.filter((entry) => !isBeyondDrift(entry, wallMs, driftMs))
     const early = inTime.length === entries.length ? [] : entries.filter((entry) => !inTime.includes(entry))
@@ -120,9 +125,11 @@ export class Intake {
     const refused = inTime.filter((_, index) => admissions[index] === 'refused')
     if (refused.length > 0) measures.add('refused_entries', refused.length)
     if (source === 'anti-entropy') for (const entry of refused) this.onRefused(entry, from)
-    if (early.length === 0) return admissions
+    const isAdopted = isClaimInTime && !admissions.includes('failed')
+    if (early.length === 0) return { fates: admissions, isAdopted }
     let next = 0
-    return entries.map((entry) => (inTime[next] === entry ? (admissions[next++] ?? 'refused') : 'parked'))
+    const fates = entries.map((entry) => (inTime[next] === entry ? (admissions[next++] ?? 'refused') : 'parked'))
+    return { fates, isAdopted }
   }
 
   stop(): void {

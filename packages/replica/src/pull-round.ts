@@ -106,9 +106,11 @@ export async function pullPartitions(
     context.onAnswer?.()
     context.checkClaims(answer.claims)
     folded = answer.folded
-    const fates = await context.intake.takeIn({ ...answer, source, from: peer })
+    const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
+    // What is parked, or cannot be stored now, comes again: what was told with it is not seen (R7).
+    if (claimed.size > 0 && !isAdopted) break
     left = left.filter((partition) => !claimed.has(partition))
     // Nothing more to come from a partition with a row that cannot be read there, or that was parked here.
     if (answer.entries.length === 0 && claimed.size === 0) break
