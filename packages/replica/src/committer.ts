@@ -473,6 +473,8 @@ export class Committer {
    */
   async #awaitSpace(): Promise<void> {
     const { disk, timers } = this.#context
+    // Whatever the error was called: somebody else may have taken all the space since the last look.
+    if (disk.canTell) await disk.look()
     while (disk.isReadOnly && disk.canTell && !disk.hasRoom && !this.#closed) {
       this.#refuseWaiting(new StoreError('disk_full', 'the disk is full'))
       await sleep(timers, REOPEN_DELAY_MS)
