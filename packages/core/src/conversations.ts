@@ -201,7 +201,7 @@ export interface Conversations {
   }
   /**
    * What does your clock say? A replica also asks those at other addresses that go by its own id: only another process can
-   * name another run (faults.md F8).
+   * name another run.
    */
   readonly time: {
     readonly question: {

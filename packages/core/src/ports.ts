@@ -224,7 +224,7 @@ export interface StoredState {
 
 /**
  * The entries of one replica and all that goes with them. One `commit` at a time: the caller waits for it before
- * the next (facts.md: two batches in flight can reorder).
+ * the next (two batches in flight can reorder).
  */
 export interface Store {
   /** What the last `open` found. */

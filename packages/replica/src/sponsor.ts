@@ -62,7 +62,7 @@ export async function sponsor(question: Question<'join'>, context: SponsorContex
 
 /**
  * An id that a joiner has given up must not live in another process: then one of the two directories is a copy, and whoever
- * comes first would end the other (faults.md F8). What answers at its addresses decides; the joiner itself may live there by
+ * comes first would end the other. What answers at its addresses decides; the joiner itself may live there by
  * now. Where nobody answers the failure detector is believed.
  */
 async function refuseTwin(

@@ -33,8 +33,8 @@ export interface Twin {
 }
 
 /**
- * Finds out whether another process goes by our replica id, as it does when a data directory was copied and both are started
- * (faults.md F8). Then two histories bear one name, and neither may take writes.
+ * Finds out whether another process goes by our replica id, as it does when a data directory was copied and both are started.
+ * Then two histories bear one name, and neither may take writes.
  *
  * Whoever hears of itself at another address asks there. News alone proves nothing: it may be of an earlier run of our own,
  * at any age. An answer that was asked for just now, by our own id and from another run, comes from a living process; and an

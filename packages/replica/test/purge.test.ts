@@ -75,7 +75,7 @@ describe('a tombstone', () => {
     await cluster.start('n2')
     await cluster.until(() => cluster.node('n2').status().ready, 20_000)
     expect(cluster.node('n2').status().frontier).toEqual(frontier)
-    // A frame from before the delete, replayed (faults.md F3): the dot is covered, and the key is gone.
+    // A frame from before the delete, replayed: the dot is covered, and the key is gone.
     expect(await replay(cluster, old, 'n1', 'n2')).toEqual({ known: [], lacking: [0] })
     // The same from somebody whose dot nobody has covered: at or below the frontier it is a stranger's.
     const stranger = { ...old, dot: { writer: 'f'.repeat(16), seq: 1 } }

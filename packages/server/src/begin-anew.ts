@@ -59,7 +59,7 @@ export async function beginAnew(
 
 /**
  * For `--rebuild`: whatever is wrong with the directory. It does not say whose it was, since it may be the copy of a node that
- * goes on (faults.md F8); the name decides whom it replaces. What this node gave up before stays noted.
+ * goes on; the name decides whom it replaces. What this node gave up before stays noted.
  */
 export async function rebuild({ dataDir, clock, log }: BeginAnewContext): Promise<void> {
   const { replicas = [], addresses = [] } = (await formerOf(dataDir)) ?? {}

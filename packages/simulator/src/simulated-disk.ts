@@ -13,7 +13,7 @@ export interface DiskSpeed {
 export const USUAL_SPEED: DiskSpeed = { readMs: 0.1, writeMs: 0.6 }
 
 export type DiskFault =
-  /** The next write fails; those after it are acknowledged and are gone at the next opening (facts.md). */
+  /** The next write fails; those after it are acknowledged and are gone at the next opening. */
   | { readonly kind: 'full' }
   /** The next write fails, and so do all that follow through the same handle; whether it is there is left to chance. */
   | { readonly kind: 'sync-error' }
@@ -28,7 +28,7 @@ export interface DiskImage {
 }
 
 /**
- * What is on the disk of one machine, as LevelDB through classic-level really treats it (facts.md). A handle sees what
+ * What is on the disk of one machine, as LevelDB through classic-level really treats it. A handle sees what
  * it wrote; what the disk keeps when the handle is gone may be less.
  */
 export class SimulatedDisk {
@@ -100,7 +100,7 @@ export class SimulatedDisk {
   /** @throws {Error} as classic-level does. */
   open(handle: object): void {
     if (this.#owner !== undefined) throw coded('LEVEL_LOCKED', 'IO error: lock is held by current process')
-    // An opening writes a new MANIFEST and log (facts.md: with less than one write buffer of space it fails).
+    // An opening writes a new MANIFEST and log (with less than one write buffer of space it fails).
     if (this.#full) throw coded('LEVEL_DATABASE_NOT_OPEN', 'IO error: No space left on device')
     this.#owner = handle
     this.#exists = true

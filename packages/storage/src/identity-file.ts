@@ -22,8 +22,8 @@ export interface TextFile {
 }
 
 /**
- * The file that says whose data is in a directory. LevelDB opens an empty database when its own files are gone
- * (facts.md), so the memory that there was data must live outside of it (P12). It is written before the identity
+ * The file that says whose data is in a directory. LevelDB opens an empty database when its own files are gone,
+ * so the memory that there was data must live outside of it (P12). It is written before the identity
  * becomes durable in the database and sealed after: whatever a crash leaves behind can be told apart.
  */
 export class IdentityFile implements IdentityWitness {

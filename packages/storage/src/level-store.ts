@@ -89,7 +89,7 @@ const READ = { keyEncoding: 'buffer', valueEncoding: 'buffer' } as const
 
 /**
  * The {@link Store} port over LevelDB. All that a commit changes is one synced batch. After the first failure
- * the handle is poisoned: LevelDB goes on acknowledging writes that it will lose (facts.md), so nothing but
+ * the handle is poisoned: LevelDB goes on acknowledging writes that it will lose, so nothing but
  * closing and opening again makes it trustworthy for writing. For reading it still is: a batch that failed is not in its
  * memory, and nothing is written through it any more.
  */
@@ -394,7 +394,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   let journalBytes = 0
   for await (const [name, row] of db.iterator({ gt: journalRow(folded), lt: rowsOf('j').lt, ...READ })) {
     const number = numberOfRow(name)
-    // A hole in LevelDB's log is skipped without a word (facts.md); here it is a missing number.
+    // A hole in LevelDB's log is skipped without a word; here it is a missing number.
     if (number !== batchNumber + 1)
       throw new StoreError('data_missing', `the database lost batches ${batchNumber + 1} to ${number - 1}`)
     replayJournal(openRow(row, hash, `journal row ${number}`), target)

@@ -17,7 +17,7 @@ const ELEMENT_MEMORY = 8
 /**
  * Looks through a msgpack message before it is decoded: every length that is claimed must be there, and there is
  * nothing but arrays, numbers, text, bytes, booleans and nil. A decoder would allocate what five bytes claim
- * (faults.md F47) and would make objects of types that we never send.
+ * and would make objects of types that we never send.
  * @throws {MalformedMessageError}
  */
 export function scanMessage(bytes: Uint8Array): void {

@@ -25,7 +25,7 @@ const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'push-pull',
 ])
 
-/** Whether a question may be answered at all, from its header alone (R3, R14; faults.md F28). */
+/** Whether a question may be answered at all, from its header alone (R3, R14). */
 export function judge(header: QuestionHeader, identity: Identity | undefined, roster: Roster): Refusal | undefined {
   const { cluster, from, to, name } = header
   const isStrangerToo = FOR_STRANGERS.has(name)
