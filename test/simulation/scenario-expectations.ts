@@ -144,9 +144,11 @@ export const EXPECTATIONS: Readonly<Record<string, (run: Happenings) => void>> =
 
   'restored-backup'(run) {
     expect(run.faults('rollback').filter(({ disk }) => disk === 'rolled-back')).toHaveLength(1)
-    // It is told at the first contact that its directory is older than itself, and joins anew, as another replica.
-    expect(run.of('process').find(({ reason }) => reason === 'rolled_back')?.node).toBe('n2')
-    expect(run.replicasOf('n2')).toHaveLength(2)
+    // Mostly it is told at the first contact that its directory is older than itself, and joins anew, as another replica. What an
+    // exchange brings before may close the gap first: then it has everything again before it promises anything.
+    const noticed = run.of('process').find(({ reason }) => reason === 'rolled_back')
+    expect([undefined, 'n2']).toContain(noticed?.node)
+    expect(run.replicasOf('n2')).toHaveLength(noticed === undefined ? 1 : 2)
     expect(run.stored('n2', 'new').map(({ atMs }) => atMs > 22_000)).toEqual([false, true])
     for (const key of ['a', 'b']) {
       const [first, ...later] = run.stored('n2', key).map(({ state }) => state)
