@@ -64,18 +64,18 @@ describe('a node that is away while keys are deleted', () => {
     })
   })
 
-  it('once back lets all of it go, and every node then tells the same of why', async () => {
+  it('once back lets all of it go, and every node then tells why that was safe', async () => {
     await cluster.restart('n3')
     await eventually('no tombstone is left anywhere', async () => {
       const { nodes } = await report('n1')
       return nodes.length === 3 && nodes.every(({ tombstones, keys }) => tombstones === 0 && keys === 0)
     })
     // What the frontier makes absent counts as gone at once; the row, and the record of it, follow within a round.
-    const told = await eventually('all tell the same of it', async () => {
+    const told = await eventually('it is gone everywhere', async () => {
       const all = await Promise.all(['n1', 'n2', 'n3'].map((name) => explained(name, 'k7')))
-      const isGone = all.every(({ replicas }) => replicas.every(({ state }) => state === 'purged'))
-      return isGone && new Set(all.map(({ grounds }) => JSON.stringify(grounds))).size === 1 && all
+      return all.every(({ replicas }) => replicas.every(({ state }) => state === 'purged')) && all
     })
+    // Each by its own record: the frontier may have risen twice while they went through their rounds.
     for (const { state, grounds, replicas } of told) {
       expect(state).toBe('purged')
       expect(replicas.map((replica) => replica.state)).toEqual(['purged', 'purged', 'purged'])
