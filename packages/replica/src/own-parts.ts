@@ -115,9 +115,7 @@ export function assembleOwn(context: OwnContext): OwnParts {
     state,
     pulling: context.pullingForSessions,
     livePeers,
-    raiseFrontier: async (atLeast) => {
-      await context.raiseFrontier(atLeast)
-    },
+    raiseFrontier: context.raiseFrontier,
   })
   const feed = new ChangeFeed({ ...options, state, itemsMax: settings.feedItems })
   feed.start()
