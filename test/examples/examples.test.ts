@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { connect, type Grapevine } from '@grapevine/client/node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventually } from '../support/condition.ts'
-import { ProcessCluster } from '../support/process-cluster.ts'
+import { freePorts, ProcessCluster } from '../support/process-cluster.ts'
 import { Cache } from './recipes/cache.ts'
 import { Flags } from './recipes/feature-flags.ts'
 import { claim } from './recipes/job-claim.ts'
@@ -166,13 +165,6 @@ async function output(child: ChildProcess): Promise<string> {
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((listening) => {
-    server.listen(0, '127.0.0.1', listening)
-  })
-  const address = server.address()
-  await new Promise<void>((closed) => {
-    server.close(() => closed())
-  })
-  return typeof address === 'object' && address !== null ? address.port : 0
+  const [port = 0] = await freePorts(1)
+  return port
 }

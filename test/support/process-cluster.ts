@@ -232,7 +232,7 @@ export class ProcessCluster {
 }
 
 /** Ports that nobody listens on now. Held together until all are known, so that none comes twice. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer()
