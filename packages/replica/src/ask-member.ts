@@ -25,10 +25,20 @@ export interface AskContext {
   readonly onContact: (replica: ReplicaId, rttMs: number | undefined) => void
   /** A member says that we are evicted. The transport has made sure who says it. */
   readonly onFenced: () => void
+  /** How a member answered: with an answer, or with an error. */
+  readonly onOutcome: (replica: ReplicaId, error?: unknown) => void
   readonly timeoutMs: number
 }
 
-export function askMembers({ transport, clock, addressOf, onContact, onFenced, timeoutMs }: AskContext): AskMember {
+export function askMembers({
+  transport,
+  clock,
+  addressOf,
+  onContact,
+  onFenced,
+  onOutcome,
+  timeoutMs,
+}: AskContext): AskMember {
   return async (replica, name, question, limitMs = timeoutMs) => {
     const address = addressOf(replica)
     if (address === undefined) throw new UnreachableError('refused', `nobody knows where ${replica} is`)
@@ -37,8 +47,10 @@ export function askMembers({ transport, clock, addressOf, onContact, onFenced, t
       const answer = await transport.ask({ replica, address }, name, question, limitMs)
       // Its answer comes when something has happened there, which says nothing of the way.
       if (name !== 'await-versions') onContact(replica, clock.monotonicMs() - startedMs)
+      onOutcome(replica)
       return answer
     } catch (error) {
+      onOutcome(replica, error)
       // A refusal is an answer: somebody is alive there.
       if (error instanceof UnreachableError) onContact(replica, undefined)
       if (error instanceof RefusalError && error.code === 'evicted') onFenced()

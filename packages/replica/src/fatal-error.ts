@@ -15,6 +15,8 @@ export type FatalCode =
   | 'rolled_back'
   /** The sponsor of an unfinished join is gone: throw the directory away and join anew (frontier.md R13). */
   | 'sponsor_lost'
+  /** Who let this node in was evicted before it told the others, which know nothing of it (frontier.md R14). */
+  | 'not_introduced'
   /** A snapshot that no cluster can begin from. */
   | 'bad_snapshot'
   /** A part of such a snapshot is in the directory, and no identity. */

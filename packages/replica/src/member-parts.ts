@@ -37,6 +37,7 @@ import { exchangeKnowledge, type Knowledge } from './publish.ts'
 import { Purger } from './purge-round.ts'
 import { RollbackWatch, rolledBackError } from './rollback-watch.ts'
 import type { RumorMonger } from './rumor-monger.ts'
+import { StrangerWatch } from './stranger-watch.ts'
 import { TombstoneWatch } from './tombstone-watch.ts'
 import { TwinWatch } from './twin-watch.ts'
 import type { SuspectLeaves } from './suspect-leaves.ts'
@@ -55,6 +56,7 @@ export interface MemberParts {
   readonly answerers: Answerers
   readonly clocks: ClockWatch
   readonly twins: TwinWatch
+  readonly strangers: StrangerWatch
   readonly publications: Publications
   readonly purger: Purger
   readonly tombstones: TombstoneWatch
@@ -116,6 +118,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       }
     },
     onFenced,
+    onOutcome: (replica, error) => strangers.note(replica, error),
   })
   const detector: FailureDetector = new FailureDetector({
     self: { ...options.self, replica: identity.replica, state: 'alive', incarnation: identity.incarnation },
@@ -137,6 +140,13 @@ export function assembleMember(context: MemberContext): MemberParts {
       // A new run of a member takes rumors until it says otherwise.
       if (kind === 'join' || kind === 'alive' || kind === 'refresh') rumors.notice(member.replica, true)
     },
+  })
+  const strangers: StrangerWatch = new StrangerWatch({
+    self: identity.replica,
+    clock,
+    log,
+    members: () => state().members(),
+    antiEntropyIntervalMs: settings.antiEntropyIntervalMs,
   })
   const twins: TwinWatch = new TwinWatch({ ...self, transport, clock, log, run })
   const values = new ValueGossip({
@@ -296,6 +306,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     owners,
     clocks,
     twins,
+    strangers,
     publications,
     purger,
     tombstones,

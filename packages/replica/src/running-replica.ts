@@ -492,6 +492,7 @@ export class RunningReplica implements Replica {
       exchange: (peer) => this.exchange(peer),
       scrub: () => this.#own.scrubber.round(),
       mender: this.#own.mender,
+      fail: this.#fail,
     })
     return this.#member
   }
@@ -563,6 +564,9 @@ export class RunningReplica implements Replica {
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
     // A joiner would lose its sponsor, and have to begin anew.
     if (this.#own.readiness.isLeaving) throw new RefusalError('busy', 'this node is leaving')
+    // Whom they do not know cannot make another known to them (frontier.md R13, R14).
+    if (member.strangers.refusing().length > 0)
+      throw new RefusalError('busy', 'there are members that do not know this node yet')
     return sponsor(question, {
       state: () => this.#own.committer.state,
       detector: member.detector,

@@ -13,6 +13,7 @@ import type { Committer } from './committer.ts'
 import type { Intake } from './intake.ts'
 import type { LeafMender } from './leaf-mender.ts'
 import { evictMember } from './evict-member.ts'
+import type { FatalError } from './fatal-error.ts'
 import { collectPublications, frontierRound, type FrontierContext } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { memberHello, knownPeerOf } from './join.ts'
@@ -26,6 +27,7 @@ import { firstPurgeable } from './purge-round.ts'
 import { forgetReceipts } from './receipt-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
+import { STRANGER_INTERVAL_MS, strangerError } from './stranger-watch.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
@@ -54,6 +56,8 @@ export interface UpkeepContext {
   readonly exchange: (peer: ReplicaId) => Promise<unknown>
   /** One partition of the scrub. */
   readonly scrub: () => Promise<void>
+  /** It cannot go on. */
+  readonly fail: (error: FatalError) => void
   readonly mender: Pick<LeafMender, 'round'>
 }
 
@@ -123,6 +127,11 @@ export class Upkeep {
         () => PEERS_INTERVAL_MS,
         () => this.#replaceNamesakes(),
       )
+    rounds.every(
+      'strangers',
+      () => STRANGER_INTERVAL_MS,
+      () => this.#askToBeKnown(),
+    )
     rounds.every(
       'peers',
       () => PEERS_INTERVAL_MS,
@@ -265,6 +274,14 @@ export class Upkeep {
     const peers = sample(member.detector.livePeers(), CLOCKS_PER_ROUND, options.random)
     await Promise.all(peers.map(({ replica }) => member.clocks.askTime(replica).catch(ignoreAbsence)))
     member.clocks.report()
+  }
+
+  /** Also where pulls and probes are slow to come by: how long a member has not known us must be seen. */
+  async #askToBeKnown(): Promise<void> {
+    const { member, fail } = this.#context
+    const { strangers, publishTo } = member
+    await Promise.all(strangers.refusing().map((replica) => publishTo(replica).catch(ignoreAbsence)))
+    if (strangers.isStranger) fail(strangerError())
   }
 
   async #notePeers(): Promise<void> {

@@ -3,7 +3,7 @@ import { FatalError, type FatalCode } from '@grapevine/replica'
 import { asidesIn, formerOf, noteJoiner, setAside, type Former } from '@grapevine/storage'
 
 /** What ends a replica and not the node: it returns as an empty one, under a new id (frontier.md R13, R15, R16). */
-const CURED: ReadonlySet<FatalCode> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
+const CURED: ReadonlySet<FatalCode> = new Set(['evicted', 'rolled_back', 'sponsor_lost', 'not_introduced'])
 
 /**
  * Directories of data set aside with which a node still begins anew by itself. Each may hold writes that nobody else has, and

@@ -50,7 +50,7 @@ const LEAVING_MS = 10_000
 /** How long a program takes to set its directory aside, and to open an empty one. */
 const REOPENING_MS = 20
 /** After what it does that by itself (begin-anew.ts of the server). */
-const BEGINS_ANEW_AFTER: ReadonlySet<string> = new Set(['evicted', 'rolled_back', 'sponsor_lost'])
+const BEGINS_ANEW_AFTER: ReadonlySet<string> = new Set(['evicted', 'rolled_back', 'sponsor_lost', 'not_introduced'])
 /** What ends a program and is cured by an empty directory and `--rebuild`, as its own message says. */
 const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'data_missing',

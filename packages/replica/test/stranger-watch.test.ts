@@ -1,0 +1,97 @@
+import { RefusalError, UnreachableError } from '@grapevine/core'
+import { describe, expect, it } from 'vitest'
+import { StrangerWatch } from '../src/stranger-watch.ts'
+import { SmallCluster } from './small-cluster.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+const SELF = 'self'
+const WHO = new RefusalError('not-introduced', 'who is that?')
+
+/** Lets each of these members answer once a second. */
+async function answers(
+  errors: Readonly<Record<string, unknown>>,
+  seconds: number,
+  time: VirtualTime,
+  watch: StrangerWatch,
+): Promise<void> {
+  for (let second = 0; second < seconds; second++) {
+    await time.advance(1_000)
+    for (const [replica, error] of Object.entries(errors)) watch.note(replica, error)
+  }
+}
+
+function watchAmong(members: readonly string[], antiEntropyIntervalMs = 10_000): [VirtualTime, StrangerWatch] {
+  const time = new VirtualTime()
+  const log = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
+  const watch = new StrangerWatch({ self: SELF, clock: time, log, members: () => members, antiEntropyIntervalMs })
+  return [time, watch]
+}
+
+describe('a member that others do not know', () => {
+  it('is a stranger once more than half of the others have refused it for long', async () => {
+    const [time, watch] = watchAmong([SELF, 'a', 'b', 'c'])
+    await answers({ a: WHO, b: WHO, c: undefined }, 30, time, watch)
+    expect(watch.isStranger).toBe(false)
+    expect(watch.refusing()).toEqual(['a', 'b'])
+    await answers({ a: WHO, b: WHO, c: undefined }, 1, time, watch)
+    expect(watch.isStranger).toBe(true)
+  })
+
+  it('waits for as many anti-entropy rounds as an introduction may take', async () => {
+    const [time, watch] = watchAmong([SELF, 'a'], 60_000)
+    await answers({ a: WHO }, 180, time, watch)
+    expect(watch.isStranger).toBe(false)
+    await answers({ a: WHO }, 1, time, watch)
+    expect(watch.isStranger).toBe(true)
+  })
+
+  it('is none for the sake of a half of them, such as one of two that cannot store a roster', async () => {
+    const [time, watch] = watchAmong([SELF, 'a', 'b'])
+    await answers({ a: WHO, b: new UnreachableError('refused', 'down') }, 3_600, time, watch)
+    expect(watch.isStranger).toBe(false)
+    expect(watch.refusing()).toEqual(['a'])
+  })
+
+  it('is none when a refusal is followed by an answer, or by silence', async () => {
+    const [time, watch] = watchAmong([SELF, 'a'])
+    await answers({ a: WHO }, 25, time, watch)
+    await answers({ a: new RefusalError('busy', 'later') }, 1, time, watch)
+    await answers({ a: WHO }, 25, time, watch)
+    expect(watch.isStranger).toBe(false)
+    await answers({ a: new UnreachableError('timeout', 'cut off') }, 60, time, watch)
+    expect(watch.refusing()).toEqual([])
+    await answers({ a: WHO }, 25, time, watch)
+    expect(watch.isStranger).toBe(false)
+  })
+})
+
+// Found by the simulator (seed 50054).
+it('begins anew when the only member that knew it was evicted before it told anybody', async () => {
+  const cluster = await SmallCluster.of(3)
+  const sponsor = cluster.idOf('n3')
+  for (const link of ['n1>n3', 'n3>n1', 'n2>n3', 'n3>n2', 'n1>n4', 'n4>n1', 'n2>n4', 'n4>n2']) cluster.cut.add(link)
+  await cluster.time.advance(30_000)
+  expect(await cluster.finish(cluster.node('n1').evict(sponsor))).toBe(true)
+  await cluster.start('n4')
+  await cluster.until(() => cluster.node('n4').status().ready, 60_000)
+  await cluster.put('n4', 'k', 'v')
+  const stranger = cluster.idOf('n4')
+
+  cluster.crash('n3')
+  cluster.cut.clear()
+  await cluster.time.advance(15_000)
+  // Nobody is let in by it: the others would not know them either.
+  await cluster.start('n5', { seeds: ['n4:7701'] })
+  await cluster.time.advance(10_000)
+  expect(cluster.node('n5').status().ready).toBe(false)
+  expect(cluster.node('n5').status().reason).toContain('do not know this node')
+  expect(cluster.fatal('n4')).toEqual([])
+  await cluster.until(() => cluster.fatal('n4').length > 0, 60_000)
+  expect(cluster.fatal('n4')[0]).toMatchObject({ code: 'not_introduced' })
+
+  await cluster.wipe('n4')
+  await cluster.start('n4', { former: [stranger] })
+  await cluster.until(() => cluster.node('n4').status().ready && cluster.node('n5').status().ready, 60_000)
+  await cluster.time.advance(30_000)
+  expect(cluster.isConverged('n1', 'n2', 'n4', 'n5')).toBe(true)
+}, 30_000)
