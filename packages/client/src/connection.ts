@@ -103,7 +103,8 @@ export class Connection {
   /** @throws {GrapevineError} for every answer of 400 and above, and for none. */
   async request(path: string, init: InnerRequest = {}): Promise<Answer> {
     const { method = 'GET', session } = init
-    if (session?.fitsHeader === false) await this.#join(session, init)
+    // Again, when other answers have come meanwhile; no more than there are requests under way.
+    while (session?.fitsHeader === false) await this.#join(session, init)
     // The set as it is now: what it learns meanwhile does not go along, and so is not contained in the answer's.
     const sentTokens = session?.all
     const request: OutgoingRequest = {

@@ -47,6 +47,33 @@ it('joins more tokens than a header holds before it asks on', async () => {
   expect(grapevine.sessionToken).toBe('after')
 })
 
+it('joins again when another answer came while it joined', async () => {
+  const waiting: ServerResponse[] = []
+  const joined: unknown[] = []
+  node.handler = (_, response) => void waiting.push(response)
+  await using grapevine = await connect(node.url, { discover: false })
+  const bucket = grapevine.bucket('b')
+  const calls = [1, 2, 3].map(async (timeout) => bucket.put('k', 1, { timeoutMs: timeout * 5_000 }))
+  await expect.poll(() => waiting.length).toBe(3)
+  const [first, second, third] = waiting
+  const [a, b, c] = ['a', 'b', 'c'].map((letter) => letter.repeat(5_000))
+  if (first !== undefined) answer(first, a ?? '')
+  if (second !== undefined) answer(second, b ?? '')
+  await Promise.race(calls)
+  await expect.poll(() => grapevine.sessionToken?.length).toBe(10_001)
+
+  node.handler = ({ url, body }, response) => {
+    if (url !== '/v1/session') return answer(response, 'after')
+    joined.push(JSON.parse(String(body)))
+    if (joined.length > 1) return json(response, { token: 'all' })
+    if (third !== undefined) answer(third, c ?? '')
+    void Promise.all(calls).then(() => json(response, { token: 'j'.repeat(5_000) }))
+  }
+  await bucket.put('k', 1)
+  expect(joined).toEqual([{ tokens: [a, b] }, { tokens: [c, 'j'.repeat(5_000)] }])
+  expect(tokensSent().at(-1)).toBe('all')
+})
+
 it('learns from a missing key and a condition that does not hold as well', async () => {
   node.handler = (_, response) => {
     response.writeHead(404, { 'content-type': 'application/problem+json', 'grapevine-session': 'seen' })
