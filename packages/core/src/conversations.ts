@@ -53,7 +53,7 @@ export interface ReplicaReport {
  * at stored data alone, so either side may crash or give up at any point.
  */
 export interface Conversations {
-  /** Who is at this address? The only question, with `join`, that needs no introduction. */
+  /** Who is at this address? Needs no introduction, as `join` and `forgotten`. */
   readonly hello: {
     readonly question: Record<never, never>
     readonly answer: {
@@ -64,6 +64,14 @@ export interface Conversations {
       /** Whether it is a bootstrapped member and may sponsor a joiner. */
       readonly member: boolean
     }
+  }
+  /**
+   * You knew me as a member, and now you do not. A roster only grows, and is durable before anybody sees it, so the directory of
+   * who forgets is an older one (frontier.md R16).
+   */
+  readonly forgotten: {
+    readonly question: Record<never, never>
+    readonly answer: Record<never, never>
   }
   /** Let me in (frontier.md R13). The answerer has stored the joiner in K before it answers. */
   readonly join: {

@@ -82,7 +82,7 @@ export interface AnswerContext {
 }
 
 export type Answerers = {
-  readonly [Name in Exclude<QuestionName, 'hello' | 'join'>]: (
+  readonly [Name in Exclude<QuestionName, 'hello' | 'join' | 'forgotten'>]: (
     question: Question<Name>,
     from: ReplicaId,
   ) => Promise<Answer<Name>> | Answer<Name>

@@ -147,6 +147,8 @@ export function assembleMember(context: MemberContext): MemberParts {
     log,
     members: () => state().members(),
     antiEntropyIntervalMs: settings.antiEntropyIntervalMs,
+    sponsor: identity.sponsor,
+    isNew: context.beganEmpty && identity.sponsor !== '',
   })
   const twins: TwinWatch = new TwinWatch({ ...self, transport, clock, log, run })
   const values = new ValueGossip({

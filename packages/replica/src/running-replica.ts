@@ -62,6 +62,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from './replica.ts'
+import { rolledBackError } from './rollback-watch.ts'
 import { NOBODY, reportOf, statusOf } from './replica-status.ts'
 import { quorumRead } from './quorum-read.ts'
 import type { ReplicaOptions } from './replica-options.ts'
@@ -394,6 +395,7 @@ export class RunningReplica implements Replica {
     const member = this.#memberOrRefuse()
     // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
+    if (name === 'forgotten') return this.#hearThatItForgot(from) as Answer<Name>
     // Its directory may be open again in the next run already, which must not take this one for a twin.
     if (name === 'time' && this.#own.readiness.isStopping) throw new RefusalError('busy', 'this node is stopping')
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
@@ -564,8 +566,7 @@ export class RunningReplica implements Replica {
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
     // A joiner would lose its sponsor, and have to begin anew.
     if (this.#own.readiness.isLeaving) throw new RefusalError('busy', 'this node is leaving')
-    // Whom they do not know cannot make another known to them (frontier.md R13, R14).
-    if (member.strangers.refusing().length > 0)
+    if (!member.strangers.mayIntroduce)
       throw new RefusalError('busy', 'there are members that do not know this node yet')
     return sponsor(question, {
       state: () => this.#own.committer.state,
@@ -578,6 +579,14 @@ export class RunningReplica implements Replica {
           peerTimeoutMs: this.#options.settings.peerTimeoutMs,
         }),
     })
+  }
+
+  /** By somebody who was a member here once, as only his own word says: no harm comes of it where he still is. */
+  #hearThatItForgot(from: ReplicaId): Answer<'forgotten'> {
+    const { state } = this.#own.committer
+    if (state.identity === undefined || standingOf(state.roster, from) !== 'stranger') return {}
+    this.#fail(rolledBackError(this.#options.self.name))
+    throw new RefusalError('failed', 'the directory of this node was rolled back')
   }
 
   #report(): ReplicaReport {

@@ -1,13 +1,17 @@
-import { RefusalError, type Clock, type Log, type ReplicaId } from '@grapevine/core'
+import { RefusalError, type Clock, type Log, type Refusal, type ReplicaId } from '@grapevine/core'
 import { FatalError } from './fatal-error.ts'
 
 export interface StrangerWatchContext {
   readonly self: ReplicaId
+  /** Who let us in; empty when we founded the cluster. */
+  readonly sponsor: ReplicaId | ''
   readonly clock: Clock
   readonly log: Log
   /** Members by our roster, us among them. */
   readonly members: () => readonly ReplicaId[]
   readonly antiEntropyIntervalMs: number
+  /** Whether we were let in in this run: of a former run it is known that we were introduced. */
+  readonly isNew: boolean
 }
 
 /** Between two questions to a member that does not know us. */
@@ -17,6 +21,9 @@ const REFUSAL_FRESH_MS = 3 * STRANGER_INTERVAL_MS
 /** A member that was away while we joined hears of us from whomever it meets first; that takes an anti-entropy round. */
 const INTRODUCTION_MS_MIN = 30_000
 const INTRODUCTION_INTERVALS = 3
+
+/** What only those are answered who are known. */
+const REFUSALS_TO_MEMBERS: ReadonlySet<Refusal> = new Set<Refusal>(['not-bootstrapped', 'paused', 'cloned'])
 
 interface Refused {
   readonly sinceMs: number
@@ -34,23 +41,52 @@ interface Refused {
 export class StrangerWatch {
   readonly #context: StrangerWatchContext
   readonly #refused = new Map<ReplicaId, Refused>()
+  /** Those that have known us, as their answers in this run tell, or that they let us in. */
+  readonly #introduced: Set<ReplicaId>
 
   constructor(context: StrangerWatchContext) {
     this.#context = context
+    this.#introduced = new Set(context.sponsor === '' ? [] : [context.sponsor])
   }
 
   /** Takes note of how a member answered: with an answer, or with an error. */
   note(replica: ReplicaId, error?: unknown): void {
-    if (error !== undefined && !(error instanceof RefusalError)) return
-    if (error?.code !== 'not-introduced') {
+    if (error === undefined || (error instanceof RefusalError && REFUSALS_TO_MEMBERS.has(error.code))) {
       this.#refused.delete(replica)
+      this.#introduced.add(replica)
       return
     }
+    if (!(error instanceof RefusalError) || error.code !== 'not-introduced') return
     const nowMs = this.#context.clock.monotonicMs()
     const before = this.#refused.get(replica)
     const isNew = before === undefined || !this.#isFresh(before)
     if (isNew) this.#context.log.warn('not-introduced', { peer: replica })
     this.#refused.set(replica, { sinceMs: isNew ? nowMs : before.sinceMs, lastMs: nowMs })
+  }
+
+  /**
+   * Whether we may let others in. Whoever does not know us would not know them either; and a sponsor may be all that knows us
+   * while it is evicted elsewhere, so in the run in which we joined more than half of the others have to know us first.
+   */
+  get mayIntroduce(): boolean {
+    const others = this.#others()
+    const introduced = others.filter((replica) => this.#introduced.has(replica)).length
+    return this.refusing().length === 0 && (!this.#context.isNew || introduced * 2 > others.length)
+  }
+
+  /** Members of which it is worth asking whether they know us. */
+  get inDoubt(): readonly ReplicaId[] {
+    if (!this.#context.isNew) return this.refusing()
+    const refusing = new Set(this.refusing())
+    return this.#others().filter((replica) => refusing.has(replica) || !this.#introduced.has(replica))
+  }
+
+  /**
+   * Members that have known us and do not any more. Nobody forgets a member whose directory is not an older one, and who forgot us
+   * may hear of it from nobody else: those that it knows still may all be gone (frontier.md R16).
+   */
+  get forgetful(): readonly ReplicaId[] {
+    return this.refusing().filter((replica) => this.#introduced.has(replica))
   }
 
   /** Members that do not know us, by their last answer. */

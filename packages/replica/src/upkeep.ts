@@ -20,7 +20,7 @@ import { memberHello, knownPeerOf } from './join.ts'
 import { ignoreAbsence, type MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
-import { lostNamesakes } from './namesakes.ts'
+import { lostPredecessors } from './predecessors.ts'
 import type { Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
 import { firstPurgeable } from './purge-round.ts'
@@ -35,6 +35,8 @@ const SEED_INTERVAL_MS = 5_000
 const CLOCKS_INTERVAL_MS = 10_000
 /** Members asked for their time in one look. */
 const CLOCKS_PER_ROUND = 2
+/** Members asked at once whether they know us. */
+const INTRODUCTIONS_PER_ROUND = 16
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
 
@@ -121,11 +123,11 @@ export class Upkeep {
       () => this.#askTimes(),
     )
     rounds.run('clocks', () => this.#askTimes())
-    if (options.rebuild)
+    if (options.rebuild || (options.former ?? []).length > 0)
       rounds.every(
-        'namesakes',
+        'predecessors',
         () => PEERS_INTERVAL_MS,
-        () => this.#replaceNamesakes(),
+        () => this.#replacePredecessors(),
       )
     rounds.every(
       'strangers',
@@ -139,12 +141,13 @@ export class Upkeep {
     )
   }
 
-  /** Whom this node was started to replace and its sponsor did not know. */
-  async #replaceNamesakes(): Promise<void> {
-    const { member, committer, changeMembership } = this.#context
+  /** Whose place this node has taken and its sponsor did not know. */
+  async #replacePredecessors(): Promise<void> {
+    const { member, committer, changeMembership, options } = this.#context
     const { detector } = member
-    const isMember = (replica: ReplicaId): boolean => committer.state.members().includes(replica)
-    for (const replica of lostNamesakes(detector.self, detector.updates()).filter(isMember))
+    const { former = [], rebuild } = options
+    const members = committer.state.members().map((replica) => detector.member(replica) ?? { replica })
+    for (const replica of lostPredecessors(detector.self, { former, rebuild }, members))
       await evictMember(replica, {
         state: () => committer.state,
         detector,
@@ -278,9 +281,11 @@ export class Upkeep {
 
   /** Also where pulls and probes are slow to come by: how long a member has not known us must be seen. */
   async #askToBeKnown(): Promise<void> {
-    const { member, fail } = this.#context
-    const { strangers, publishTo } = member
-    await Promise.all(strangers.refusing().map((replica) => publishTo(replica).catch(ignoreAbsence)))
+    const { member, options, fail } = this.#context
+    const { strangers, ask, publishTo } = member
+    const asked = sample(strangers.inDoubt, INTRODUCTIONS_PER_ROUND, options.random)
+    await Promise.all(asked.map((replica) => publishTo(replica).catch(ignoreAbsence)))
+    await Promise.all(strangers.forgetful.map((replica) => ask(replica, 'forgotten', {}).catch(ignoreAbsence)))
     if (strangers.isStranger) fail(strangerError())
   }
 

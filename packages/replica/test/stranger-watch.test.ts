@@ -20,10 +20,22 @@ async function answers(
   }
 }
 
-function watchAmong(members: readonly string[], antiEntropyIntervalMs = 10_000): [VirtualTime, StrangerWatch] {
+function watchAmong(
+  members: readonly string[],
+  antiEntropyIntervalMs = 10_000,
+  isNew = false,
+): [VirtualTime, StrangerWatch] {
   const time = new VirtualTime()
   const log = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
-  const watch = new StrangerWatch({ self: SELF, clock: time, log, members: () => members, antiEntropyIntervalMs })
+  const watch = new StrangerWatch({
+    self: SELF,
+    sponsor: '',
+    clock: time,
+    log,
+    members: () => members,
+    antiEntropyIntervalMs,
+    isNew,
+  })
   return [time, watch]
 }
 
@@ -52,10 +64,39 @@ describe('a member that others do not know', () => {
     expect(watch.refusing()).toEqual(['a'])
   })
 
+  it('lets nobody in while it is refused, and after its join not before more than half have answered', () => {
+    const [, old] = watchAmong([SELF, 'a', 'b', 'c'])
+    expect(old.mayIntroduce).toBe(true)
+    old.note('a', WHO)
+    expect(old.mayIntroduce).toBe(false)
+    old.note('a')
+    expect(old.mayIntroduce).toBe(true)
+    expect(old.inDoubt).toEqual([])
+
+    const [, joined] = watchAmong([SELF, 'a', 'b', 'c'], 10_000, true)
+    joined.note('a')
+    joined.note('b', WHO)
+    expect(joined.mayIntroduce).toBe(false)
+    expect(joined.inDoubt).toEqual(['b', 'c'])
+    joined.note('b')
+    expect(joined.mayIntroduce).toBe(true)
+  })
+
+  it('is forgotten by whoever knew it and does not any more', () => {
+    const [, watch] = watchAmong([SELF, 'a', 'b', 'c'])
+    watch.note('a', WHO)
+    watch.note('b')
+    watch.note('c', new RefusalError('not-bootstrapped', 'later'))
+    expect(watch.forgetful).toEqual([])
+    watch.note('b', WHO)
+    watch.note('c', WHO)
+    expect(watch.forgetful).toEqual(['b', 'c'])
+  })
+
   it('is none when a refusal is followed by an answer, or by silence', async () => {
     const [time, watch] = watchAmong([SELF, 'a'])
     await answers({ a: WHO }, 25, time, watch)
-    await answers({ a: new RefusalError('busy', 'later') }, 1, time, watch)
+    await answers({ a: new RefusalError('paused', 'later') }, 1, time, watch)
     await answers({ a: WHO }, 25, time, watch)
     expect(watch.isStranger).toBe(false)
     await answers({ a: new UnreachableError('timeout', 'cut off') }, 60, time, watch)
@@ -94,4 +135,22 @@ it('begins anew when the only member that knew it was evicted before it told any
   await cluster.until(() => cluster.node('n4').status().ready && cluster.node('n5').status().ready, 60_000)
   await cluster.time.advance(30_000)
   expect(cluster.isConverged('n1', 'n2', 'n4', 'n5')).toBe(true)
+}, 30_000)
+
+// Found by the simulator (seed 100585): all whom it still knew were gone, and nobody else was listened to.
+it('tells a node whose disk was rolled back to before it joined', async () => {
+  const cluster = await SmallCluster.of(2)
+  await cluster.copyDisk('n2', 'copy')
+  await cluster.start('n2')
+  await cluster.until(() => cluster.node('n2').status().ready)
+  cluster.crash('n1')
+  await cluster.time.advance(20_000)
+  await cluster.start('n3')
+  await cluster.until(() => cluster.node('n3').status().ready, 60_000)
+
+  cluster.crash('n2')
+  await cluster.start('copy', { as: 'n2' })
+  await cluster.until(() => cluster.fatal('copy').length > 0, 60_000)
+  expect(cluster.fatal('copy')[0]).toMatchObject({ code: 'rolled_back' })
+  expect(cluster.fatal('n3')).toEqual([])
 }, 30_000)

@@ -233,6 +233,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       question: fields<Question<'rumors'>>({ entries, hops: count(64) }),
       answer: fields<Answer<'rumors'>>({ known: indexes, lacking: indexes }),
     },
+    forgotten: { question: nothing, answer: nothing },
     'rumor-notice': { question: takesRumors, answer: takesRumors },
     'hot-rumors': { question: nothing, answer: fields<Answer<'hot-rumors'>>({ entries }) },
     'vector-hash': {

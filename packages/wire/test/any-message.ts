@@ -157,6 +157,7 @@ export const anyMessages: AnyMessages = {
     question: fc.record({ entries: anyEntries, hops: fc.nat(64) }),
     answer: fc.record({ known: anyIndexes, lacking: anyIndexes }),
   },
+  forgotten: { question: nothing, answer: nothing },
   'rumor-notice': { question: anyNotice, answer: anyNotice },
   'member-values': {
     question: fc.record({

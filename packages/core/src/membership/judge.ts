@@ -13,7 +13,7 @@ export interface QuestionHeader {
 }
 
 /** What a stranger may ask. */
-const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
+const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join', 'forgotten'])
 /** What a joiner answers: it takes data from its sponsor alone, by asking (frontier.md R13). */
 const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'hello',

@@ -27,7 +27,7 @@ export const membership: CheckerKind = {
   asserts:
     'Once faults have ended, and in clusters of up to ten: a process that is gone is seen dead, by every running node that is not away, 10 s later at the latest, and stays so; ' +
     'nodes that have both run for 30 s see each other alive at the audit. In clusters of any size a node that has run for 10 s is declared dead by nobody who has, too. ' +
-    'A node that does not know of another one yet need not see it dead, and whoever is gone may seem alive for 10 s when its old frames come again.',
+    'A node that does not know of another one yet need not see it dead, and for 10 s after old frames come again whoever is gone may seem alive, and whoever is there dead.',
   watch(complain) {
     const lives = new NodeLives()
     const gone = new Set<string>()
@@ -93,7 +93,9 @@ export const membership: CheckerKind = {
       const pair = pairs.get(node)?.get(of)
       if (pair === undefined || !opinions.isOfPresent(event)) return
       const { wellSinceMs, goneSinceMs } = pair
-      if (state === 'dead' && wellSinceMs !== undefined && atMs - wellSinceMs > DETECTION_MS)
+      // What was said of an incarnation that everybody has forgotten may come back: a crash can lose the last one. It is refuted.
+      const isFalse = wellSinceMs !== undefined && atMs - Math.max(wellSinceMs, replayedMs) > DETECTION_MS
+      if (state === 'dead' && isFalse)
         complain({
           atMs,
           node,

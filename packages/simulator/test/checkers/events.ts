@@ -160,6 +160,10 @@ export function damage(atMs: number, node: string, disk: 'damaged' | 'rolled-bac
   return { type: 'fault', atMs, fault: disk === 'damaged' ? 'bit-flip' : 'old-backup', node, disk }
 }
 
+export function replay(atMs: number): HistoryEvent {
+  return { type: 'fault', atMs, fault: 'replay', detail: 'old frames' }
+}
+
 export function phase(
   atMs: number,
   name: EventOf<'phase'>['phase'],

@@ -16,6 +16,7 @@ import {
   queue,
   reads,
   remove,
+  replay,
   row,
   stores,
   versionAt,
@@ -259,6 +260,10 @@ export const PERMITTED: readonly Permitted[] = [
   permitted(
     'an accusation that was under way when the faults ended is denied',
     and(opinion(HEAL_MS + 4_000, 'a', 'b', 'dead'), opinion(HEAL_MS + 5_000, 'a', 'b', 'alive')),
+  ),
+  permitted(
+    'an accusation of long ago comes again, of an incarnation that a crash had lost, and is denied',
+    and(replay(39_500), opinion(40_000, 'a', 'b', 'dead'), opinion(40_500, 'a', 'b', 'alive')),
   ),
   permitted(
     'a joiner names no cluster, and whoever knows only an address names no replica',
