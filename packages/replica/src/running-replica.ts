@@ -395,7 +395,7 @@ export class RunningReplica implements Replica {
     const member = this.#memberOrRefuse()
     // TypeScript does not follow a generic name to its question, nor through a table: hence the casts.
     if (name === 'join') return this.#sponsor(question as Question<'join'>, member)
-    if (name === 'forgotten') return this.#hearThatItForgot(from) as Answer<Name>
+    if (name === 'forgotten') return this.#hearThatItForgot(from)
     // Its directory may be open again in the next run already, which must not take this one for a twin.
     if (name === 'time' && this.#own.readiness.isStopping) throw new RefusalError('busy', 'this node is stopping')
     if (refusedWhilePaused(name, this.#isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
@@ -566,11 +566,10 @@ export class RunningReplica implements Replica {
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
     // A joiner would lose its sponsor, and have to begin anew.
     if (this.#own.readiness.isLeaving) throw new RefusalError('busy', 'this node is leaving')
-    if (!member.strangers.mayIntroduce)
-      throw new RefusalError('busy', 'there are members that do not know this node yet')
     return sponsor(question, {
       state: () => this.#own.committer.state,
       detector: member.detector,
+      mayIntroduce: () => member.strangers.mayIntroduce,
       changeMembership: this.#own.changeMembership,
       publishToAll: () => this.#own.rounds.run('publish', member.publishToAll),
       hello: (address) =>

@@ -20,6 +20,8 @@ import type { ReplicaState } from './replica-state.ts'
 export interface SponsorContext {
   readonly state: () => ReplicaState
   readonly detector: FailureDetector
+  /** Whether the others know this node, who would otherwise not listen to what it says of a joiner. */
+  readonly mayIntroduce: () => boolean
   readonly changeMembership: ChangeMembership
   /** Tells every live member the new roster, so that the joiner may soon write. */
   readonly publishToAll: () => void
@@ -34,7 +36,7 @@ export interface SponsorContext {
  */
 export async function sponsor(question: Question<'join'>, context: SponsorContext): Promise<Answer<'join'>> {
   const { joiner } = question
-  const { state, detector, changeMembership, publishToAll } = context
+  const { state, detector, mayIntroduce, changeMembership, publishToAll } = context
   const { identity } = state()
   if (identity?.stage !== 'member') throw new RefusalError('not-bootstrapped', 'this node is joining itself')
   for (const replica of question.former) await refuseTwin(replica, identity, context)
@@ -43,6 +45,7 @@ export async function sponsor(question: Question<'join'>, context: SponsorContex
     if (membersOf(roster).length >= MEMBERS_MAX)
       throw new RefusalError('busy', `a cluster has at most ${MEMBERS_MAX} members`)
     const replaced = replacedMembers(question, { identity, roster, peers, detector })
+    if (!mayIntroduce()) throw new RefusalError('busy', 'there are members that do not know this node yet')
     const without = replaced.reduce(evict, roster)
     const { replica, name, address, clientUrl } = joiner
     const others = peers.filter((peer) => !replaced.includes(peer.replica) && peer.replica !== replica)

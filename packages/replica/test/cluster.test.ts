@@ -238,6 +238,8 @@ describe('founding and joining', () => {
       await cluster.until(() => !cluster.isRunning('n3'), 20_000)
       cluster.onAnswered = () => {}
       await cluster.wipe('n3')
+      // Both have heard of it by then, whichever let it in.
+      await cluster.time.advance(1_000)
       await cluster.start('n3', options)
       if (options.joinAs === undefined) break
       await cluster.until(() => cluster.node('n3').status().ready, 20_000)

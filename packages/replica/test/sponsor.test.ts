@@ -50,6 +50,7 @@ async function rosterAfterJoin(
     {
       state,
       detector,
+      mayIntroduce: () => true,
       publishToAll: () => {},
       hello: () =>
         Promise.resolve(
