@@ -63,6 +63,8 @@ export interface MemberParts {
   readonly visibility: VisibilityWatch
   readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** The same, when all that this member had seen at that frontier is here. */
+  readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
   readonly acquaintance: Acquaintance
   /** Whether this run has heard from everybody, and so may publish (frontier.md I2, R16). */
@@ -268,12 +270,26 @@ export function assembleMember(context: MemberContext): MemberParts {
 
   /** Members give each other their frontiers freely; a joiner takes its sponsor's with the claims (frontier.md R7, R11). */
   async function learnFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
-    if (state().identity?.stage !== 'member' || compareHlc(frontier, state().frontier) <= 0) return
-    if (rollback.isShownBy(frontier)) refuseAsRolledBack()
+    if (!isFrontierNews(frontier) || !mayPromise()) return
+    await takeFrontier(frontier, from)
+  }
+
+  /**
+   * Whatever is at or below a frontier and not here is refused from then on (R5). So a run whose directory may be older than the
+   * promise that the frontier rests on takes it only from a member all of whose entries have come.
+   */
+  async function takeFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
+    if (!isFrontierNews(frontier)) return
     await changeMembership((now) =>
       compareHlc(frontier, now.frontier) > 0 ? { frontier: takenOver(frontier, from, clock.wallMs()) } : {},
     )
     purger.onRaise()
+  }
+
+  function isFrontierNews(frontier: Hlc): boolean {
+    if (state().identity?.stage !== 'member' || compareHlc(frontier, state().frontier) <= 0) return false
+    if (rollback.isShownBy(frontier)) refuseAsRolledBack()
+    return true
   }
 
   const publishing = { ask, state, learn }
@@ -315,6 +331,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     visibility,
     learn,
     learnFrontier,
+    takeFrontier,
     rollback,
     acquaintance,
     mayPromise,

@@ -26,8 +26,8 @@ export interface PullContext {
   readonly timers: Timers
   /** Exchanges what is known of members and folded writers with a member who knows otherwise. */
   readonly publishTo: (replica: ReplicaId) => Promise<void>
-  /** Takes over a higher frontier (frontier.md R11). */
-  readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** Takes over a higher frontier of a member all of whose entries have come (frontier.md R7, R11). */
+  readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** @throws {RefusalError} when the claims show that this directory was rolled back (frontier.md R16). */
   readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   readonly isStopping: () => boolean
@@ -59,8 +59,8 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   const { state } = context
   const { mine, answer } = await compareVectors(peer, context)
   if (!answer.sameRoster) await context.publishTo(peer)
-  await context.learnFrontier(answer.frontier, peer)
   if (answer.partitions.length === 0) {
+    await context.takeFrontier(answer.frontier, peer)
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
     const isSameFrontier = compareHlc(answer.frontier, state().frontier) === 0
     const areComparable = isSameMoment && answer.sameRoster && isSameFrontier && !state().tree.isStale
@@ -73,7 +73,9 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
   const { entries, unclaimed } = await pullPartitions(peer, differing, 'pull', context)
-  return { entries, rootsDiffer: undefined, isComplete: unclaimed.length === 0 }
+  const isComplete = unclaimed.length === 0
+  if (isComplete) await context.takeFrontier(answer.frontier, peer)
+  return { entries, rootsDiffer: undefined, isComplete }
 }
 
 /** The 16 bytes, which show both sides whether they have seen the same. */

@@ -315,6 +315,7 @@ export class RunningReplica implements Replica {
         clock: this.#options.clock,
         questionBytesMax: this.#options.settings.frameBytes,
         repairBytesPerSecond: this.#options.settings.repairBytesPerSecond,
+        learnFrontier: member.learnFrontier,
         sweep: () => member.purger.sweep(),
         onOddLeaf: (leaf, other) => this.#own.mender.examine(leaf, other),
       }),
@@ -599,7 +600,7 @@ export class RunningReplica implements Replica {
       intake: this.#own.intake,
       timers: this.#options.timers,
       publishTo: member.publishTo,
-      learnFrontier: member.learnFrontier,
+      takeFrontier: member.takeFrontier,
       checkClaims: member.checkClaims,
       isStopping: () => this.#own.readiness.isStopping,
     }

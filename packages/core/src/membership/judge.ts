@@ -12,8 +12,10 @@ export interface QuestionHeader {
   readonly name: QuestionName
 }
 
-/** What a stranger may ask. */
-const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set(['hello', 'join', 'forgotten'])
+/** What anybody may ask who does not know who answers. */
+const FOR_ANYBODY: ReadonlySet<QuestionName> = new Set(['hello', 'join'])
+/** What a stranger may ask a certain member of his own cluster. */
+const FOR_STRANGERS: ReadonlySet<QuestionName> = new Set([...FOR_ANYBODY, 'forgotten'])
 /** What a joiner answers: it takes data from its sponsor alone, by asking (frontier.md R13). */
 const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
   'hello',
@@ -28,12 +30,12 @@ const FOR_JOINERS: ReadonlySet<QuestionName> = new Set([
 /** Whether a question may be answered at all, from its header alone (R3, R14). */
 export function judge(header: QuestionHeader, identity: Identity | undefined, roster: Roster): Refusal | undefined {
   const { cluster, from, to, name } = header
-  const isStrangerToo = FOR_STRANGERS.has(name)
-  if (identity === undefined) return isStrangerToo ? undefined : 'not-founded'
-  if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'
-  if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'
+  const isForAnybody = FOR_ANYBODY.has(name)
+  if (identity === undefined) return isForAnybody ? undefined : 'not-founded'
+  if (cluster !== identity.cluster && !(cluster === '' && isForAnybody)) return 'wrong-cluster'
+  if (to !== identity.replica && !(to === '' && isForAnybody)) return 'wrong-replica'
   if (from !== '' && standingOf(roster, from) === 'evicted') return 'evicted'
-  if (isStrangerToo) return undefined
+  if (FOR_STRANGERS.has(name)) return undefined
   if (standingOf(roster, from) !== 'member') return 'not-introduced'
   return identity.stage === 'joining' && !FOR_JOINERS.has(name) ? 'not-bootstrapped' : undefined
 }
