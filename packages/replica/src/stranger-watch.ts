@@ -35,14 +35,17 @@ interface Refused {
  * evicted before they could tell: then we are no member, whatever our own roster says, and have to return as an empty node
  * (frontier.md R14).
  *
- * Only more than half of the others are proof of that. A single one may be cut off from those that know us, or have no room
- * to store a roster; to give up a membership, with what is on this disk alone, for its sake would be the greater loss.
+ * Only more than half of the others are proof of that, without those that were replaced meanwhile. A single one may be cut off from
+ * those that know us, or have no room to store a roster, and whoever let us in may only be away; to give up a membership for that,
+ * with what is on this disk alone, would be the greater loss.
  */
 export class StrangerWatch {
   readonly #context: StrangerWatchContext
   readonly #refused = new Map<ReplicaId, Refused>()
   /** Those that have known us, as their answers in this run tell, or that they let us in. */
   readonly #introduced: Set<ReplicaId>
+  /** Those whose name another member bears by now. */
+  readonly #replaced = new Set<ReplicaId>()
 
   constructor(context: StrangerWatchContext) {
     this.#context = context
@@ -108,8 +111,20 @@ export class StrangerWatch {
     return long.length * 2 > this.#others().length
   }
 
+  /** Another replica of this cluster bears the name of this member, which was evicted for that. Nobody will hear of it again. */
+  noteReplaced(replica: ReplicaId): void {
+    this.#replaced.add(replica)
+  }
+
+  /** Members that may be gone for good: worth a look while others refuse us, since they tell of nobody. */
+  get unheard(): readonly ReplicaId[] {
+    const refusing = new Set(this.refusing())
+    return refusing.size === 0 ? [] : this.#others().filter((replica) => !refusing.has(replica))
+  }
+
   #others(): readonly ReplicaId[] {
-    return this.#context.members().filter((replica) => replica !== this.#context.self)
+    const { members, self } = this.#context
+    return members().filter((replica) => replica !== self && !this.#replaced.has(replica))
   }
 
   #isFresh({ lastMs }: Refused): boolean {

@@ -285,8 +285,23 @@ export class Upkeep {
     const { strangers, ask, publishTo } = member
     const asked = sample(strangers.inDoubt, INTRODUCTIONS_PER_ROUND, options.random)
     await Promise.all(asked.map((replica) => publishTo(replica).catch(ignoreAbsence)))
+    await Promise.all(
+      sample(strangers.unheard, INTRODUCTIONS_PER_ROUND, options.random).map((replica) => this.#lookFor(replica)),
+    )
     await Promise.all(strangers.forgetful.map((replica) => ask(replica, 'forgotten', {}).catch(ignoreAbsence)))
     if (strangers.isStranger) fail(strangerError())
+  }
+
+  /** Whether another replica bears the name of this member by now, where it was last. */
+  async #lookFor(replica: ReplicaId): Promise<void> {
+    const { member, options, committer } = this.#context
+    const known = member.detector.member(replica)
+    if (known === undefined) return
+    const { transport, settings } = options
+    const answer = await memberHello(known.address, { transport, peerTimeoutMs: settings.peerTimeoutMs })
+    if (typeof answer !== 'object' || answer.cluster !== committer.state.identity?.cluster) return
+    if (answer.replica !== replica && answer.name === known.name && answer.member)
+      member.strangers.noteReplaced(replica)
   }
 
   async #notePeers(): Promise<void> {

@@ -93,6 +93,15 @@ describe('a member that others do not know', () => {
     expect(watch.forgetful).toEqual(['b', 'c'])
   })
 
+  it('does not count those whose place another one has taken', async () => {
+    const [time, watch] = watchAmong([SELF, 'a', 'b'])
+    expect(watch.unheard).toEqual([])
+    await answers({ a: WHO }, 31, time, watch)
+    expect([watch.isStranger, watch.unheard]).toEqual([false, ['b']])
+    watch.noteReplaced('b')
+    expect([watch.isStranger, watch.unheard]).toEqual([true, []])
+  })
+
   it('is none when a refusal is followed by an answer, or by silence', async () => {
     const [time, watch] = watchAmong([SELF, 'a'])
     await answers({ a: WHO }, 25, time, watch)
