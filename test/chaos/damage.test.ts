@@ -103,7 +103,7 @@ async function readScrubReadAgain() {
   expect(await readAll('n1')).toEqual(before.map(() => 'right'))
   expect(await readAll('n2')).toEqual(before.map(() => 'right'))
   expect(await listed('n1')).toEqual({ complete: true, keys: KEYS })
-  expect(found).toMatchObject({ suspectLeaves: 0, cleared: 0, undecided: [] })
+  expect(found).toMatchObject({ suspectLeaves: 0, undecided: [] })
   const nothing = { corrupt: 0, hidden: 0, orphanedIndexRows: 0, reindexed: 0, mendedLeaves: 0, suspectLeaves: 0 }
   expect(await scrub('n1')).toMatchObject(nothing)
   // A read that met damage and was answered by the other node has healed it before the scrub came.
@@ -112,6 +112,8 @@ async function readScrubReadAgain() {
   const hidden = await cluster.metric('n1', 'grapevine_hidden_entries_total')
   if (before.includes('unreadable')) expect(corrupt).toBeGreaterThan(0)
   if (before.includes('absent')) expect(hidden).toBeGreaterThan(0)
+  // A bit in the key of a row hides its entry, and makes a row of a key that never was.
+  expect(found.cleared).toBeLessThanOrEqual(hidden)
   const indexRows = found.orphanedIndexRows + found.reindexed
   return {
     healed,
