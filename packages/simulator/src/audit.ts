@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import type { ContentsRow } from './history/history.ts'
 import type { Machine } from './machine.ts'
 import { sha256 } from './sha256.ts'
-import { textOf, vectorHashOf, type World } from './world.ts'
+import { textOf } from './observer.ts'
+import { vectorHashOf, type World } from './world.ts'
 
 /** Rows of entries begin so. */
 const ENTRY_ROW = 'e'

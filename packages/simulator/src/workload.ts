@@ -18,7 +18,8 @@ import type { Machine } from './machine.ts'
 import type { PlannedOperation, WorkloadPlan } from './plan.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { sha256 } from './sha256.ts'
-import { BUCKET, textOf, type World } from './world.ts'
+import { textOf } from './observer.ts'
+import { BUCKET, type World } from './world.ts'
 
 /** From a client to a node, and back. */
 const CLIENT_LATENCY_MS = 0.5

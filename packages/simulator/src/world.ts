@@ -1,33 +1,21 @@
 import {
   bytesOf,
-  etagOf,
-  HLC_ZERO,
-  hlcText,
   hexOf,
-  keyOf,
-  partitionOf,
-  PARKED_ENTRIES_MAX,
   RefusalError,
-  RUMOR_QUEUE_ENTRIES_MAX,
   StoreError,
   vectorText,
-  type Entry,
-  type Log,
-  type Measures,
   type VersionVector,
   type Roster,
   standingOf,
-  WRITE_QUEUE_ENTRIES_MAX,
   type WriterId,
 } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, LeaveError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
 import { openDirectory } from '@grapevine/storage'
-
 import { EventQueue } from './event-queue.ts'
-import type { HistoryEvent } from './history/history.ts'
 import { directoryOf, type Machine, type MachineImage, type Running } from './machine.ts'
 import { NodeClock } from './node-clock.ts'
 import { ObservedStore } from './observed-store.ts'
+import { Observer } from './observer.ts'
 import type { NodePlan, SimulationPlan } from './plan.ts'
 import type { Recorder } from './recorder.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -60,8 +48,6 @@ const REBUILT_AFTER: ReadonlySet<string> = new Set([
   'wrong_name',
 ])
 
-type ProcessEvent = Extract<HistoryEvent, { type: 'process' }>
-
 export interface WorldOptions {
   readonly plan: SimulationPlan
   readonly random: SeededRandom
@@ -78,12 +64,10 @@ export class World {
   readonly recorder: Recorder
   readonly settings: ReplicaSettings
   readonly #random: SeededRandom
-  readonly #trace: Trace
+  readonly #observer: Observer
   readonly #signal: AbortSignal | undefined
   /** Replicas that an operator has evicted, or whose disk is no more. */
   readonly #givenUp = new Set<string>()
-  /** Which machine each replica was on. */
-  readonly #names = new Map<string, string>()
   #isAsleep = false
   #sleepers: (() => void)[] = []
   #processes = 0
@@ -93,8 +77,14 @@ export class World {
   constructor({ plan, random, trace, recorder, signal }: WorldOptions) {
     this.#signal = signal
     this.#random = random
-    this.#trace = trace
     this.recorder = recorder
+    this.#observer = new Observer({
+      recorder,
+      trace,
+      nowMs: () => this.nowMs,
+      machines: () => this.machines,
+      isGivenUp: (replica) => this.#givenUp.has(replica),
+    })
     this.settings = { ...DEFAULT_SETTINGS, ...plan.settings }
     this.queue = new EventQueue(random.stream('order'))
     this.network = new SimulatedNetwork({
@@ -143,7 +133,7 @@ export class World {
       if (this.nowMs - this.#lookedAtMs < LOOK_MS) return false
       this.#lookedAtMs = this.nowMs
       this.#signal?.throwIfAborted()
-      for (const machine of this.machines) this.#look(machine)
+      for (const machine of this.machines) this.#observer.look(machine)
       return isOver()
     })
   }
@@ -162,7 +152,7 @@ export class World {
     }
     machine.running = running
     machine.starts++
-    this.#tell(machine, 'started')
+    this.#observer.tell(machine, 'started')
     if (this.#isAsleep) this.freeze(machine)
     this.#boot(machine, running).catch((error: unknown) => this.#endedItself(machine, running, error))
   }
@@ -174,7 +164,7 @@ export class World {
     machine.running = undefined
     machine.pending = undefined
     machine.disk.crash()
-    this.#tell(machine, what)
+    this.#observer.tell(machine, what)
   }
 
   /** Keeps its operator away from it for so long, and then has it started. */
@@ -210,7 +200,7 @@ export class World {
     }
     this.#empty(machine)
     machine.former = []
-    this.#tell(machine, 'wiped')
+    this.#observer.tell(machine, 'wiped')
   }
 
   /** Its disk is as it was once. */
@@ -291,13 +281,13 @@ export class World {
   freeze(machine: Machine): void {
     if (machine.running === undefined || machine.running.process.isFrozen) return
     machine.running.process.freeze()
-    this.#tell(machine, 'frozen')
+    this.#observer.tell(machine, 'frozen')
   }
 
   thaw(machine: Machine): void {
     if (machine.running?.process.isFrozen !== true) return
     machine.running.process.thaw()
-    this.#tell(machine, 'thawed')
+    this.#observer.tell(machine, 'thawed')
   }
 
   /** All machines stand still, for as long as nobody wakes them. */
@@ -343,8 +333,8 @@ export class World {
       timers: process,
       random: this.#random.stream('process', machine.name, machine.starts),
       hash: sha256,
-      log: this.#logOf(machine),
-      measures: this.#measuresOf(machine, running),
+      log: this.#observer.logOf(machine),
+      measures: this.#observer.measuresOf(machine, running),
       settings: this.settings,
       self: {
         name: machine.name,
@@ -373,7 +363,7 @@ export class World {
       process,
       answering: {
         identity: () => replica.identity,
-        log: this.#logOf(machine),
+        log: this.#observer.logOf(machine),
         judge: (header) => replica.judge(header),
         answer: (header, name, question) => replica.answer(header, name, question),
       },
@@ -393,7 +383,7 @@ export class World {
     machine.running = undefined
     machine.pending = undefined
     machine.disk.crash()
-    this.#tell(machine, 'ended-itself', reason)
+    this.#observer.tell(machine, 'ended-itself', reason)
     if (reason === 'bug')
       this.recorder.violation({
         checker: 'no surprises',
@@ -406,14 +396,14 @@ export class World {
       if (BEGINS_ANEW_AFTER.has(reason)) {
         machine.former = [...(machine.isJoining ? machine.former : []), machine.replica]
         this.#empty(machine)
-        this.#tell(machine, 'wiped', 'set aside')
+        this.#observer.tell(machine, 'wiped', 'set aside')
       }
       if (reason === 'cluster_exists') machine.founds = false
       if (REBUILT_AFTER.has(reason)) {
         this.#empty(machine)
         machine.rebuild = true
         machine.founds = false
-        this.#tell(machine, 'wiped', 'set aside')
+        this.#observer.tell(machine, 'wiped', 'set aside')
       }
       this.start(machine)
     })
@@ -469,196 +459,10 @@ export class World {
       downUntilMs: 0,
       pending: undefined,
     }
-    disk.onKept = () => this.#noteKept(machine)
+    disk.onKept = () => this.#observer.noteKept(machine)
     return machine
   }
-
-  // What it writes down.
-
-  #tell(machine: Machine, what: ProcessEvent['what'], reason?: string): void {
-    const identity = machine.running?.replica?.identity
-    this.recorder.write({
-      type: 'process',
-      atMs: this.nowMs,
-      node: machine.name,
-      what,
-      ...(identity !== undefined &&
-        identity.replica !== '' && { cluster: identity.cluster, replica: identity.replica }),
-      ...(reason !== undefined && { reason }),
-    })
-  }
-
-  #noteKept(machine: Machine): void {
-    const { pending } = machine
-    machine.pending = undefined
-    if (pending === undefined) return
-    if (pending.identity !== undefined) {
-      machine.replica = pending.identity.replica
-      machine.isJoining = pending.identity.stage === 'joining'
-      this.#names.set(machine.replica, machine.name)
-    }
-    if (pending.roster !== undefined) this.#noteRoster(machine, pending.roster)
-    const replica = pending.identity?.replica ?? machine.running?.store?.state.identity?.replica ?? ''
-    const drops = pending.changes.some(({ after }) => after === undefined)
-    const frontier = hlcText((drops ? machine.running?.replica?.status().frontier : undefined) ?? HLC_ZERO)
-    for (const { after, before } of pending.changes) {
-      if (after === undefined) {
-        if (typeof before === 'object')
-          this.recorder.write({
-            type: 'purged',
-            atMs: this.nowMs,
-            node: machine.name,
-            key: keyOf(before.address),
-            version: etagOf(before.version),
-            frontier,
-          })
-        continue
-      }
-      this.recorder.write({
-        type: 'stored',
-        atMs: this.nowMs,
-        node: machine.name,
-        replica,
-        key: keyOf(after.address),
-        version: etagOf(after.version),
-        dot: [after.dot.writer, after.dot.seq],
-        partition: partitionOf(after.keyHash),
-        state: after.value === undefined ? 'tombstone' : 'value',
-        ...(after.value !== undefined && { value: textOf(after) }),
-        ...(typeof before === 'object' && { before: etagOf(before.version) }),
-        wallMs: machine.clock.wallMs(),
-      })
-    }
-  }
-
-  /** Whose disk is still that of a member, and whom no operator gave up, nobody else may give up either. */
-  #judgeMark(machine: Machine, replica: string): void {
-    const evicted = this.machines.find((other) => other.replica === replica)
-    if (evicted === undefined || this.#givenUp.has(replica)) return
-    const message = `${machine.name} stores that ${evicted.name} (${replica}) is evicted, and no operator asked for that`
-    this.recorder.violation({ checker: 'no surprises', atMs: this.nowMs, node: machine.name, message })
-  }
-
-  /** Who was evicted is known from the first disk on that says so. */
-  #noteRoster(machine: Machine, roster: Roster): void {
-    const before = machine.roster.evicted
-    machine.roster = roster
-    for (const replica of roster.evicted) {
-      if (before.includes(replica)) continue
-      this.#judgeMark(machine, replica)
-      this.recorder.write({
-        type: 'opinion',
-        atMs: this.nowMs,
-        node: machine.name,
-        of: this.#names.get(replica) ?? replica,
-        ofReplica: replica,
-        state: 'evicted',
-      })
-    }
-  }
-
-  #look(machine: Machine): void {
-    const { running } = machine
-    if (running?.replica === undefined || running.process.isFrozen) return
-    const status = running.replica.status()
-    if (status.ready && !running.wasReady) {
-      machine.rebuild = false
-      machine.wasMember = true
-      this.#tell(machine, 'ready')
-    }
-    running.wasReady = status.ready
-    const queues = [
-      ['writes', status.writeQueue],
-      ['parked', status.parked],
-      ['rumors', status.report.hotRumors],
-    ] as const
-    for (const [name, length] of queues)
-      if (length > 0)
-        this.recorder.write({
-          type: 'queue',
-          atMs: this.nowMs,
-          node: machine.name,
-          name,
-          length,
-          lengthMax: QUEUE_MAX[name],
-        })
-    for (const { replica, name, state, isSelf } of running.replica.members()) {
-      if (isSelf || running.opinions.get(replica) === state) continue
-      running.opinions.set(replica, state)
-      // Told when it came to the disk.
-      if (state === 'evicted') continue
-      this.recorder.write({
-        type: 'opinion',
-        atMs: this.nowMs,
-        node: machine.name,
-        of: name,
-        ofReplica: replica,
-        state,
-      })
-    }
-  }
-
-  #logOf(machine: Machine): Log {
-    const { recorder } = this
-    return {
-      info: (event) => this.#trace.note('log', machine.name, event),
-      warn: (event) => this.#trace.note('log', machine.name, event),
-      error: (event, fields = {}) => {
-        this.#trace.note('log', machine.name, event)
-        if (event === 'integrity-fault')
-          recorder.write({
-            type: 'integrity-fault',
-            atMs: this.nowMs,
-            node: machine.name,
-            peer: this.#nameOf(String(fields['peer'])),
-          })
-        if (BUGS.has(event) && !/StoreError|is stopping/.test(String(fields['error'])))
-          recorder.violation({
-            checker: 'no surprises',
-            atMs: this.nowMs,
-            node: machine.name,
-            message: `${machine.name} says ${event}: ${String(fields['error'])}`,
-          })
-      },
-    }
-  }
-
-  #measuresOf(machine: Machine, running: Running): Measures {
-    return {
-      add: (name) => {
-        if (name !== 'antientropy_exchanges') return
-        const [exchange] = running.replica?.exchanges() ?? []
-        if (exchange === undefined) return
-        const { with: peer, result, questions, durationMs } = exchange
-        const startedAtMs = this.nowMs - durationMs
-        this.recorder.write({
-          type: 'exchange',
-          atMs: this.nowMs,
-          node: machine.name,
-          peer,
-          result,
-          questions,
-          startedAtMs,
-        })
-      },
-      observe: () => {},
-    }
-  }
-
-  #nameOf(replica: string): string {
-    const found = this.machines.find(({ running }) => running?.replica?.identity.replica === replica)
-    return found?.name ?? replica
-  }
 }
-
-/** What only a mistake in the program brings into its log. */
-const BUGS: ReadonlySet<string> = new Set(['round-failed', 'question-not-answered', 'commit-not-told'])
-
-const QUEUE_MAX = {
-  writes: WRITE_QUEUE_ENTRIES_MAX,
-  parked: PARKED_ENTRIES_MAX,
-  rumors: RUMOR_QUEUE_ENTRIES_MAX,
-} as const
 
 /** Before it has joined anybody. */
 const NOBODY: Roster = { known: [], evicted: [] }
@@ -687,10 +491,6 @@ function areAcquainted(one: Machine, other: Machine): boolean {
 
 function seedOf({ name }: Machine): string {
   return `${name}.seeds:7701`
-}
-
-export function textOf({ value }: Pick<Entry, 'value'>): string {
-  return Buffer.from(value ?? new Uint8Array()).toString('latin1')
 }
 
 /** As two replicas compare them, but for writers that some have folded away and others will in a moment. */
