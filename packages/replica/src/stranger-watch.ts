@@ -16,8 +16,8 @@ export interface StrangerWatchContext {
 
 /** Between two questions to a member that does not know us. */
 export const STRANGER_INTERVAL_MS = 5_000
-/** A refusal that was not repeated for so long says nothing of now. */
-const REFUSAL_FRESH_MS = 3 * STRANGER_INTERVAL_MS
+/** What was not seen again for so long says nothing of now. */
+const FRESH_MS = 3 * STRANGER_INTERVAL_MS
 /** A member that was away while we joined hears of us from whomever it meets first; that takes an anti-entropy round. */
 const INTRODUCTION_MS_MIN = 30_000
 const INTRODUCTION_INTERVALS = 3
@@ -25,7 +25,8 @@ const INTRODUCTION_INTERVALS = 3
 /** What only those are answered who are known. */
 const REFUSALS_TO_MEMBERS: ReadonlySet<Refusal> = new Set<Refusal>(['not-bootstrapped', 'paused', 'cloned'])
 
-interface Refused {
+/** Something that is seen again and again. */
+interface Span {
   readonly sinceMs: number
   readonly lastMs: number
 }
@@ -33,7 +34,7 @@ interface Refused {
 /**
  * Which members do not know us. It passes by itself when anybody whom they know knows us, and never when all who did were
  * evicted before they could tell: then we are no member, whatever our own roster says, and have to return as an empty node
- * (frontier.md R14).
+ * (frontier.md R14). The same when all members that we know were replaced while we were away: whoever is there now is unknown to us.
  *
  * Only more than half of the others are proof of that, without those that were replaced meanwhile. A single one may be cut off from
  * those that know us, or have no room to store a roster, and whoever let us in may only be away; to give up a membership for that,
@@ -41,11 +42,11 @@ interface Refused {
  */
 export class StrangerWatch {
   readonly #context: StrangerWatchContext
-  readonly #refused = new Map<ReplicaId, Refused>()
+  readonly #refused = new Map<ReplicaId, Span>()
   /** Those that have known us, as their answers in this run tell, or that they let us in. */
   readonly #introduced: Set<ReplicaId>
   /** Those whose name another member bears by now. */
-  readonly #replaced = new Set<ReplicaId>()
+  readonly #replaced = new Map<ReplicaId, Span>()
 
   constructor(context: StrangerWatchContext) {
     this.#context = context
@@ -60,21 +61,19 @@ export class StrangerWatch {
       return
     }
     if (!(error instanceof RefusalError) || error.code !== 'not-introduced') return
-    const nowMs = this.#context.clock.monotonicMs()
-    const before = this.#refused.get(replica)
-    const isNew = before === undefined || !this.#isFresh(before)
-    if (isNew) this.#context.log.warn('not-introduced', { peer: replica })
-    this.#refused.set(replica, { sinceMs: isNew ? nowMs : before.sinceMs, lastMs: nowMs })
+    if (!this.#isFresh(this.#refused.get(replica))) this.#context.log.warn('not-introduced', { peer: replica })
+    this.#see(replica, this.#refused)
   }
 
   /**
    * Whether we may let others in. Whoever does not know us would not know them either; and a sponsor may be all that knows us
-   * while it is evicted elsewhere, so in the run in which we joined more than half of the others have to know us first.
+   * while it is evicted elsewhere, so in the run in which we joined half of the others have to know us first. Not more, or nobody
+   * could be let in where one of three is away and the second was replaced.
    */
   get mayIntroduce(): boolean {
     const others = this.#others()
     const introduced = others.filter((replica) => this.#introduced.has(replica)).length
-    return this.refusing().length === 0 && (!this.#context.isNew || introduced * 2 > others.length)
+    return this.refusing().length === 0 && (!this.#context.isNew || introduced * 2 >= others.length)
   }
 
   /** Members of which it is worth asking whether they know us. */
@@ -94,48 +93,80 @@ export class StrangerWatch {
 
   /** Members that do not know us, by their last answer. */
   refusing(): readonly ReplicaId[] {
-    return this.#others().filter((replica) => {
-      const refused = this.#refused.get(replica)
-      return refused !== undefined && this.#isFresh(refused)
-    })
+    return this.#others().filter((replica) => this.#isFresh(this.#refused.get(replica)))
   }
 
-  /** Whether more than half of the other members have refused us for so long that nobody can be left to introduce us. */
+  /** Another replica of this cluster bears the name of this member, which was evicted for that. */
+  noteReplaced(replica: ReplicaId): void {
+    this.#see(replica, this.#replaced)
+  }
+
+  /**
+   * Members that may be gone for good: worth a look while others refuse us, since those tell of nobody.
+   * @param isAlone whether nobody is there.
+   */
+  unheard(isAlone: boolean): readonly ReplicaId[] {
+    const refusing = new Set(this.refusing())
+    if (refusing.size === 0 && !isAlone) return []
+    const { members, self } = this.#context
+    return members().filter((replica) => replica !== self && !refusing.has(replica))
+  }
+
+  /** Whether we are no member, whatever our roster says. */
   get isStranger(): boolean {
-    const { antiEntropyIntervalMs } = this.#context
-    const limitMs = Math.max(INTRODUCTION_MS_MIN, INTRODUCTION_INTERVALS * antiEntropyIntervalMs)
-    const long = this.refusing().filter((replica) => {
-      const refused = this.#refused.get(replica)
-      return refused !== undefined && refused.lastMs - refused.sinceMs >= limitMs
-    })
+    return this.#isRefused || this.#isLeftBehind
+  }
+
+  /** More than half of the other members have refused us for so long that nobody can be left to introduce us. */
+  get #isRefused(): boolean {
+    const long = this.refusing().filter((replica) => spanMs(this.#refused.get(replica)) >= this.#limitMs)
     return long.length * 2 > this.#others().length
   }
 
-  /** Another replica of this cluster bears the name of this member, which was evicted for that. Nobody will hear of it again. */
-  noteReplaced(replica: ReplicaId): void {
-    this.#replaced.add(replica)
+  /**
+   * All other members were replaced while we were away, and nobody is left whose word we would take. Those who are there may be
+   * the strangers: then they find that out in half the time.
+   */
+  get #isLeftBehind(): boolean {
+    const { members, self } = this.#context
+    const others = members().filter((replica) => replica !== self)
+    const isGone = (replica: ReplicaId): boolean => {
+      const replaced = this.#replaced.get(replica)
+      return this.#isFresh(replaced) && spanMs(replaced) >= 2 * this.#limitMs
+    }
+    return others.length > 0 && others.every(isGone)
   }
 
-  /** Members that may be gone for good: worth a look while others refuse us, since they tell of nobody. */
-  get unheard(): readonly ReplicaId[] {
-    const refusing = new Set(this.refusing())
-    return refusing.size === 0 ? [] : this.#others().filter((replica) => !refusing.has(replica))
+  get #limitMs(): number {
+    return Math.max(INTRODUCTION_MS_MIN, INTRODUCTION_INTERVALS * this.#context.antiEntropyIntervalMs)
   }
 
+  /** Without those that were replaced: nobody will hear of them again. */
   #others(): readonly ReplicaId[] {
     const { members, self } = this.#context
-    return members().filter((replica) => replica !== self && !this.#replaced.has(replica))
+    return members().filter((replica) => replica !== self && !this.#isFresh(this.#replaced.get(replica)))
   }
 
-  #isFresh({ lastMs }: Refused): boolean {
-    return this.#context.clock.monotonicMs() - lastMs <= REFUSAL_FRESH_MS
+  #see(replica: ReplicaId, spans: Map<ReplicaId, Span>): void {
+    const nowMs = this.#context.clock.monotonicMs()
+    const before = spans.get(replica)
+    const sinceMs = before !== undefined && this.#isFresh(before) ? before.sinceMs : nowMs
+    spans.set(replica, { sinceMs, lastMs: nowMs })
   }
+
+  #isFresh(span: Span | undefined): boolean {
+    return span !== undefined && this.#context.clock.monotonicMs() - span.lastMs <= FRESH_MS
+  }
+}
+
+function spanMs(span: Span | undefined): number {
+  return span === undefined ? 0 : span.lastMs - span.sinceMs
 }
 
 export function strangerError(): FatalError {
   return new FatalError(
     'not_introduced',
-    'most members do not know this node: whoever let it in was evicted before telling them. Start it with --rebuild: its ' +
-      'data is moved aside, and it joins anew.',
+    'the members that there are do not know this node, or it knows none of them: whoever could have introduced them to each other is ' +
+      'gone. Start it with --rebuild: its data is moved aside, and it joins anew.',
   )
 }

@@ -285,9 +285,8 @@ export class Upkeep {
     const { strangers, ask, publishTo } = member
     const asked = sample(strangers.inDoubt, INTRODUCTIONS_PER_ROUND, options.random)
     await Promise.all(asked.map((replica) => publishTo(replica).catch(ignoreAbsence)))
-    await Promise.all(
-      sample(strangers.unheard, INTRODUCTIONS_PER_ROUND, options.random).map((replica) => this.#lookFor(replica)),
-    )
+    const unheard = strangers.unheard(member.detector.livePeers().length === 0)
+    await Promise.all(sample(unheard, INTRODUCTIONS_PER_ROUND, options.random).map((replica) => this.#lookFor(replica)))
     await Promise.all(strangers.forgetful.map((replica) => ask(replica, 'forgotten', {}).catch(ignoreAbsence)))
     if (strangers.isStranger) fail(strangerError())
   }

@@ -64,7 +64,7 @@ describe('a member that others do not know', () => {
     expect(watch.refusing()).toEqual(['a'])
   })
 
-  it('lets nobody in while it is refused, and after its join not before more than half have answered', () => {
+  it('lets nobody in while it is refused, and after its join not before half have answered', () => {
     const [, old] = watchAmong([SELF, 'a', 'b', 'c'])
     expect(old.mayIntroduce).toBe(true)
     old.note('a', WHO)
@@ -75,6 +75,7 @@ describe('a member that others do not know', () => {
 
     const [, joined] = watchAmong([SELF, 'a', 'b', 'c'], 10_000, true)
     joined.note('a')
+    expect(joined.mayIntroduce).toBe(false)
     joined.note('b', WHO)
     expect(joined.mayIntroduce).toBe(false)
     expect(joined.inDoubt).toEqual(['b', 'c'])
@@ -95,11 +96,27 @@ describe('a member that others do not know', () => {
 
   it('does not count those whose place another one has taken', async () => {
     const [time, watch] = watchAmong([SELF, 'a', 'b'])
-    expect(watch.unheard).toEqual([])
+    expect([watch.unheard(false), watch.unheard(true)]).toEqual([[], ['a', 'b']])
     await answers({ a: WHO }, 31, time, watch)
-    expect([watch.isStranger, watch.unheard]).toEqual([false, ['b']])
+    expect([watch.isStranger, watch.unheard(false)]).toEqual([false, ['b']])
     watch.noteReplaced('b')
-    expect([watch.isStranger, watch.unheard]).toEqual([true, []])
+    expect(watch.isStranger).toBe(true)
+  })
+
+  it('is a stranger when all others were replaced, as long as their successors are there', async () => {
+    const [time, watch] = watchAmong([SELF, 'a', 'b'])
+    const seen = async (replaced: readonly string[], seconds: number): Promise<void> => {
+      for (let second = 0; second < seconds; second++) {
+        await time.advance(1_000)
+        for (const replica of replaced) watch.noteReplaced(replica)
+      }
+    }
+    await seen(['a', 'b'], 60)
+    expect(watch.isStranger).toBe(false)
+    await seen(['a', 'b'], 1)
+    expect(watch.isStranger).toBe(true)
+    await seen(['a'], 16)
+    expect(watch.isStranger).toBe(false)
   })
 
   it('is none when a refusal is followed by an answer, or by silence', async () => {
@@ -162,4 +179,30 @@ it('tells a node whose disk was rolled back to before it joined', async () => {
   await cluster.until(() => cluster.fatal('copy').length > 0, 60_000)
   expect(cluster.fatal('copy')[0]).toMatchObject({ code: 'rolled_back' })
   expect(cluster.fatal('n3')).toEqual([])
+}, 30_000)
+
+it('finds that all members it knows were replaced while it was away, and that nobody evicted it', async () => {
+  const cluster = await SmallCluster.of(3)
+  await cluster.put('n1', 'k', 'v', 'all')
+  cluster.crash('n3')
+  for (const name of ['n1', 'n2']) {
+    const former = cluster.idOf(name)
+    cluster.crash(name)
+    await cluster.wipe(name)
+    await cluster.time.advance(20_000)
+    await cluster.start(name, { former: [former] })
+    await cluster.until(() => cluster.node(name).status().ready, 60_000)
+  }
+  await cluster.start('n3')
+  const left = cluster.idOf('n3')
+  await cluster.until(() => cluster.fatal('n3').length > 0, 120_000)
+  expect(cluster.fatal('n3')[0]).toMatchObject({ code: 'not_introduced' })
+  expect([cluster.fatal('n1'), cluster.fatal('n2')]).toEqual([[], []])
+
+  await cluster.wipe('n3')
+  await cluster.start('n3', { former: [left] })
+  await cluster.until(() => cluster.node('n3').status().ready, 60_000)
+  await cluster.time.advance(30_000)
+  expect(cluster.isConverged('n1', 'n2', 'n3')).toBe(true)
+  expect(cluster.get('n3', 'k')).toBe('v')
 }, 30_000)
