@@ -58,3 +58,8 @@ export function askMembers({
     }
   }
 }
+
+/** Whoever cannot be told now learns it from the next publication. */
+export function ignoreAbsence(error: unknown): void {
+  if (!(error instanceof UnreachableError || error instanceof RefusalError)) throw error
+}

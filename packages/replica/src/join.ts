@@ -18,7 +18,7 @@ import {
   type Transport,
 } from '@grapevine/core'
 import type { Adopted } from './adopt-snapshot.ts'
-import type { AskMember } from './ask-member.ts'
+import { ignoreAbsence, type AskMember } from './ask-member.ts'
 import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
 import type { ChangeMembership } from './membership-change.ts'
@@ -185,7 +185,11 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
       // A sponsor that refuses is there, and may soon do otherwise; one that has moved is found by the seeds.
       if (error instanceof RefusalError && !LOST.has(error.code)) onAnswer()
       const isFenced = error instanceof RefusalError && error.code === 'evicted'
-      if (isFenced || clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
+      // It let us in, and its roster was durable by then: its disk was rolled back, which nobody else may be left to tell (R16).
+      const isForgotten = error instanceof RefusalError && error.code === 'not-introduced'
+      if (isForgotten) await pull.ask(sponsor, 'forgotten', {}).catch(ignoreAbsence)
+      if (isFenced || isForgotten || clock.monotonicMs() - heardMs > SPONSOR_SILENCE_MS_MAX)
+        throw sponsorLostError(sponsor)
       if (!(error instanceof RefusalError || error instanceof UnreachableError || error instanceof StoreError))
         throw error
       log.info('bootstrap-interrupted', { sponsor, error: error.message })

@@ -4,7 +4,6 @@ import {
   mergeRosters,
   standingOf,
   takenOver,
-  UnreachableError,
   RefusalError,
   type Answer,
   type Hlc,
@@ -17,7 +16,7 @@ import {
 } from '@grapevine/core'
 import { Acquaintance } from './acquaintance.ts'
 import { answerers, type Answerers } from './answer.ts'
-import { askMembers, type AskMember } from './ask-member.ts'
+import { askMembers, ignoreAbsence, type AskMember } from './ask-member.ts'
 import { ClassicRumors } from './classic-rumors.ts'
 import { ClockWatch } from './clock-watch.ts'
 import type { Committer } from './committer.ts'
@@ -380,11 +379,6 @@ export function wrongNameError(inDirectory: string, given: string): FatalError {
       `a node goes by the name of its host). Start it with --name ${inDirectory}, or give ${given} a --data-dir of its own. A node cannot be renamed; to give its data another name, ` +
       `join as ${given} with an empty directory, and then end the membership of ${inDirectory}.`,
   )
-}
-
-/** Whoever cannot be told now learns it from the next publication. */
-export function ignoreAbsence(error: unknown): void {
-  if (!(error instanceof UnreachableError || error instanceof RefusalError)) throw error
 }
 
 /** Members as the disk remembers them: known by address alone, so any word of their own is newer. */

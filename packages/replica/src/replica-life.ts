@@ -24,7 +24,8 @@ import {
   type JoinContext,
 } from './join.ts'
 import { tellDeparture } from './leave.ts'
-import { assembleMember, ignoreAbsence, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
+import { ignoreAbsence } from './ask-member.ts'
+import { assembleMember, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import type { MembershipEvent } from './membership/membership-event.ts'
 import { assembleOwn, type OwnParts } from './own-parts.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'

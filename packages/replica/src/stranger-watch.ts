@@ -36,9 +36,9 @@ interface Span {
  * evicted before they could tell: then we are no member, whatever our own roster says, and have to return as an empty node
  * (frontier.md R14). The same when all members that we know were replaced while we were away: whoever is there now is unknown to us.
  *
- * Only more than half of the others are proof of that, without those that were replaced meanwhile. A single one may be cut off from
- * those that know us, or have no room to store a roster, and whoever let us in may only be away; to give up a membership for that,
- * with what is on this disk alone, would be the greater loss.
+ * Only more than half of the others are proof of that, among them those that were replaced meanwhile. A single one may be cut off
+ * from those that know us, or have no room to store a roster, and whoever let us in may only be away; to give up a membership for
+ * that, with what is on this disk alone, would be the greater loss.
  */
 export class StrangerWatch {
   readonly #context: StrangerWatchContext
@@ -108,8 +108,7 @@ export class StrangerWatch {
   unheard(isAlone: boolean): readonly ReplicaId[] {
     const refusing = new Set(this.refusing())
     if (refusing.size === 0 && !isAlone) return []
-    const { members, self } = this.#context
-    return members().filter((replica) => replica !== self && !refusing.has(replica))
+    return this.#others().filter((replica) => !refusing.has(replica))
   }
 
   /** Whether we are no member, whatever our roster says. */
@@ -117,10 +116,12 @@ export class StrangerWatch {
     return this.#isRefused || this.#isLeftBehind
   }
 
-  /** More than half of the other members have refused us for so long that nobody can be left to introduce us. */
+  /** Some have refused us for so long that nobody can be left to introduce us; with those that were replaced they are most. */
   get #isRefused(): boolean {
     const long = this.refusing().filter((replica) => spanMs(this.#refused.get(replica)) >= this.#limitMs)
-    return long.length * 2 > this.#others().length
+    const others = this.#others()
+    const gone = others.filter((replica) => !long.includes(replica) && this.#isFresh(this.#replaced.get(replica)))
+    return long.length > 0 && (long.length + gone.length) * 2 > others.length
   }
 
   /**
@@ -128,8 +129,7 @@ export class StrangerWatch {
    * the strangers: then they find that out in half the time.
    */
   get #isLeftBehind(): boolean {
-    const { members, self } = this.#context
-    const others = members().filter((replica) => replica !== self)
+    const others = this.#others()
     const isGone = (replica: ReplicaId): boolean => {
       const replaced = this.#replaced.get(replica)
       return this.#isFresh(replaced) && spanMs(replaced) >= 2 * this.#limitMs
@@ -141,10 +141,9 @@ export class StrangerWatch {
     return Math.max(INTRODUCTION_MS_MIN, INTRODUCTION_INTERVALS * this.#context.antiEntropyIntervalMs)
   }
 
-  /** Without those that were replaced: nobody will hear of them again. */
   #others(): readonly ReplicaId[] {
     const { members, self } = this.#context
-    return members().filter((replica) => replica !== self && !this.#isFresh(this.#replaced.get(replica)))
+    return members().filter((replica) => replica !== self)
   }
 
   #see(replica: ReplicaId, spans: Map<ReplicaId, Span>): void {

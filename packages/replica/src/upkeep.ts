@@ -17,7 +17,8 @@ import type { FatalError } from './fatal-error.ts'
 import { collectPublications, frontierRound, type FrontierContext } from './frontier-round.ts'
 import { FrontierTurn } from './frontier-turn.ts'
 import { memberHello, knownPeerOf } from './join.ts'
-import { ignoreAbsence, type MemberParts } from './member-parts.ts'
+import { ignoreAbsence } from './ask-member.ts'
+import type { MemberParts } from './member-parts.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import { compareVectors, pullRound, type PullContext } from './pull-round.ts'
 import { lostPredecessors } from './predecessors.ts'
@@ -31,6 +32,8 @@ import { STRANGER_INTERVAL_MS, strangerError } from './stranger-watch.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
+/** While all are, one in so many: who was rolled back may have a cluster of its own with those that it let in since. */
+const CONTENT_LOOKS = 6
 /** Between two looks at the others' clocks: they wander by at most 5 ms meanwhile, and somebody may set one. */
 const CLOCKS_INTERVAL_MS = 10_000
 /** Members asked for their time in one look. */
@@ -70,6 +73,7 @@ export class Upkeep {
   readonly #faulty = new Set<ReplicaId>()
   readonly #turn = new FrontierTurn()
   #isMeeting = false
+  #contentLooks = 0
 
   constructor(context: UpkeepContext) {
     this.#context = context
@@ -156,13 +160,14 @@ export class Upkeep {
       })
   }
 
-  /** Seeds are tried always while somebody is missing: all others may have moved. */
+  /** Seeds are tried always while somebody is missing, since all others may have moved; and now and then in any case. */
   async askSeeds(): Promise<void> {
     const { member, options, committer } = this.#context
     const { detector, hasContact } = member
     const { seeds, transport, log, settings } = options
     const { identity } = committer.state
-    if (hasContact() && detector.members().every(({ state }) => state === 'alive')) return
+    const isContent = hasContact() && detector.members().every(({ state }) => state === 'alive')
+    if (isContent && ++this.#contentLooks % CONTENT_LOOKS !== 0) return
     for (const seed of seeds) {
       const answer = await memberHello(seed, { transport, peerTimeoutMs: settings.peerTimeoutMs })
       if (answer === 'stranger') {
@@ -170,8 +175,8 @@ export class Upkeep {
         continue
       }
       if (answer === 'fenced') {
-        // All that it knew are gone by now, so nobody whom it would ask can tell it (frontier.md R15).
-        if (!hasContact()) member.onFenced()
+        // Perhaps nobody whom it would ask can tell it: all that it knew are gone, or are strangers there as well (frontier.md R15).
+        member.onFenced()
         continue
       }
       if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue
@@ -344,9 +349,11 @@ export class Upkeep {
       return [{ replica, reason: 'silent' }]
     }
     const wall = hlcAt(options.clock.wallMs())
-    // What is late for nothing but the time: all are asked to promise that it has passed.
-    const waiting = await this.#firstPurgeable(wall, committer.state.promise)
-    const holds = await frontierRound(laterHlc(atLeast, waiting === undefined ? HLC_ZERO : wall), context)
+    // What is late for nothing but the time: all are asked to promise that it has passed. What this replica has promised already
+    // others may not have yet: one that was away then was not asked.
+    const { promise } = committer.state
+    const waiting = await this.#firstPurgeable(wall, promise)
+    const holds = await frontierRound(laterHlc(atLeast, waiting === undefined ? promise : wall), context)
     await member.purger.sweep()
     await member.tombstones.noteWaits()
     return holds

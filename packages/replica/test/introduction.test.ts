@@ -1,7 +1,8 @@
 import { HLC_ZERO, RefusalError, UnreachableError, type ReplicaId } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import type { AskMember } from '../src/ask-member.ts'
-import { awaitIntroduction, type Introduction, type JoinContext } from '../src/join.ts'
+import { awaitIntroduction, bootstrap, type Introduction, type JoinContext } from '../src/join.ts'
+import type { PullContext } from '../src/pull-round.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 const SELF = 'aaaaaaaaaaaaaaaa'
@@ -80,4 +81,24 @@ it.each([
   expect(ended).toBeUndefined()
   await time.advance(10_000)
   expect(ended).toMatchObject({ code: 'sponsor_lost' })
+})
+
+// Found by the simulator (seed 101213): the sponsor's disk was rolled back, and it went on with a cluster of its own.
+it('tells a sponsor that has forgotten its joiner, and begins anew', async () => {
+  const time = new VirtualTime()
+  const asked: string[] = []
+  const ask = ((replica: ReplicaId, name: string) => {
+    asked.push(`${name} ${replica}`)
+    return Promise.reject(new RefusalError(name === 'forgotten' ? 'failed' : 'not-introduced', 'who is that?'))
+  }) as unknown as AskMember
+  const vector = { rows: () => [] }
+  const pull = { ask, state: () => ({ vector: () => vector, foldedHash: () => '' }) } as unknown as PullContext
+  const context = {
+    clock: time,
+    timers: time,
+    log: { info: () => {} },
+    isStopping: () => false,
+  } as unknown as JoinContext
+  await expect(bootstrap(KNOWS, pull, context)).rejects.toMatchObject({ code: 'sponsor_lost' })
+  expect(asked).toEqual([`missed-entries ${KNOWS}`, `forgotten ${KNOWS}`])
 })

@@ -94,12 +94,17 @@ describe('a member that others do not know', () => {
     expect(watch.forgetful).toEqual(['b', 'c'])
   })
 
-  it('does not count those whose place another one has taken', async () => {
-    const [time, watch] = watchAmong([SELF, 'a', 'b'])
-    expect([watch.unheard(false), watch.unheard(true)]).toEqual([[], ['a', 'b']])
+  it('counts those whose place another one has taken with those that refuse it, if any does', async () => {
+    const [time, watch] = watchAmong([SELF, 'a', 'b', 'c', 'd'])
+    expect([watch.unheard(false), watch.unheard(true)]).toEqual([[], ['a', 'b', 'c', 'd']])
+    await time.advance(1_000)
+    for (const replica of ['b', 'c', 'd']) watch.noteReplaced(replica)
+    expect(watch.isStranger).toBe(false)
     await answers({ a: WHO }, 31, time, watch)
-    expect([watch.isStranger, watch.unheard(false)]).toEqual([false, ['b']])
+    expect([watch.isStranger, watch.unheard(false)]).toEqual([false, ['b', 'c', 'd']])
     watch.noteReplaced('b')
+    expect(watch.isStranger).toBe(false)
+    watch.noteReplaced('c')
     expect(watch.isStranger).toBe(true)
   })
 
