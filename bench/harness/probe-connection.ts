@@ -27,6 +27,7 @@ export class ProbeConnection implements Disposable {
 
   ask(request: Buffer): Promise<HttpAnswer> {
     if (this.#waiting !== undefined) throw new Error('an answer is still missing')
+    if (this.#socket.destroyed) return Promise.reject(new Error('the connection was closed'))
     this.#waiting = Promise.withResolvers()
     this.#socket.write(request)
     return this.#waiting.promise

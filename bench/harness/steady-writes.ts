@@ -77,7 +77,8 @@ export class SteadyWrites implements AsyncDisposable {
     const until = Math.floor(((performance.now() - this.#startedMs) / 1000) * this.#perSecond)
     while (this.#due < until) {
       const free = this.#free[this.#due % this.#free.length]
-      const connection = free?.pop()
+      // The one that has rested longest: the server closes those that are idle for seconds.
+      const connection = free?.shift()
       // The next tick tries again, so a burst that is late is late and not lost.
       if (free === undefined || connection === undefined) return
       const dueMs = this.#startedMs + (this.#due++ / this.#perSecond) * 1000
