@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { DEFAULT_SETTINGS } from '@grapevine/replica'
 import { allCheckers } from './checkers/all-checkers.ts'
 import type { CheckOptions } from './checkers/checker-kind.ts'
+import { HealingDeadline } from './checkers/healing-deadline.ts'
 import { collectionMs } from './checkers/tombstones-collected.ts'
 import type { Checker, HistoryEvent, Violation } from './history/history.ts'
 import { Injector } from './inject.ts'
@@ -107,11 +108,16 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   injector.mendAll(away)
   const healingMs = world.nowMs
   let lookedAtMs = 0
-  await world.run(deadlineMs, () => {
+  const hasHealed = (): boolean => {
     if (world.nowMs - lookedAtMs < Math.min(LOOK_MS, intervalMs)) return false
     lookedAtMs = world.nowMs
     return doAgree(world, away)
-  })
+  }
+  const deadline = new HealingDeadline(healingMs, deadlineMs)
+  do {
+    await world.run(deadline.atMs, hasHealed)
+    deadline.started(world.lastStartMs)
+  } while (world.nowMs < deadline.atMs && !doAgree(world, away))
   const convergedAfterMs = doAgree(world, away) ? world.nowMs - healingMs : undefined
   if (convergedAfterMs === undefined)
     recorder.violation({

@@ -73,6 +73,7 @@ export class World {
   #processes = 0
   #moves = 0
   #lookedAtMs = 0
+  #lastStartMs = 0
 
   constructor({ plan, random, trace, recorder, signal }: WorldOptions) {
     this.#signal = signal
@@ -116,6 +117,11 @@ export class World {
     for (const machine of this.machines) this.queue.at(machine.plan.startsAtMs ?? 0, () => this.start(machine))
   }
 
+  /** When a node was started last. */
+  get lastStartMs(): number {
+    return this.#lastStartMs
+  }
+
   get nowMs(): number {
     return this.queue.nowMs
   }
@@ -152,6 +158,7 @@ export class World {
     }
     machine.running = running
     machine.starts++
+    this.#lastStartMs = this.nowMs
     this.#observer.tell(machine, 'started')
     if (this.#isAsleep) this.freeze(machine)
     this.#boot(machine, running).catch((error: unknown) => this.#endedItself(machine, running, error))

@@ -31,6 +31,7 @@ import {
   HEAL_MS,
   holding,
   joinsAnew,
+  LAST_DEADLINE_MS,
   Q1,
   tale,
   without,
@@ -197,9 +198,13 @@ export const PERMITTED: readonly Permitted[] = [
     holding('c', {}, { parked: 1, vectorHash: 'w' }),
   ),
   permitted(
+    'entries travel to a node as long as is permitted since it came back',
+    but('c stores w1', { atMs: LAST_DEADLINE_MS }),
+  ),
+  permitted(
     'a parked entry is stored when its time has come, after the deadline',
-    but('c stores w1', { atMs: DEADLINE_MS + 100 }),
-    and(queue(DEADLINE_MS - 1, 'c', 'parked', 1, 10_000)),
+    but('c stores w1', { atMs: LAST_DEADLINE_MS + 100 }),
+    and(queue(LAST_DEADLINE_MS - 1, 'c', 'parked', 1, 10_000)),
   ),
   permitted(
     'a session that a node cannot satisfy is refused',

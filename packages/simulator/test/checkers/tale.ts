@@ -34,6 +34,9 @@ export const Q2: string = versionAt(241, 'b')
 
 export const HEAL_MS = 10_000
 export const DEADLINE_MS = 70_000
+/** When the last node is back, and by when all must agree since then. */
+const BACK_MS = 12_000
+export const LAST_DEADLINE_MS: number = BACK_MS + DEADLINE_MS - HEAL_MS
 export const AUDIT_MS = 80_000
 
 const ROWS = [row('w', W1, 'w1'), row('x', X3, 'x3'), row('y', Y2, null), row('z', Z2, 'z2')]
@@ -126,7 +129,7 @@ const TALE: Readonly<Record<string, HistoryEvent>> = {
   'b sees c dead': opinion(9_600, 'b', 'c', 'dead'),
 
   healing: phase(HEAL_MS, 'heal', { away: [], deadlineMs: DEADLINE_MS }),
-  'c starts again': process(12_000, 'c', 'started'),
+  'c starts again': process(BACK_MS, 'c', 'started'),
   'c is ready again': process(12_500, 'c', 'ready'),
   'c sees a again': opinion(12_600, 'c', 'a', 'alive'),
   'c sees b again': opinion(12_600, 'c', 'b', 'alive'),
