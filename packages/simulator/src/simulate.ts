@@ -78,6 +78,8 @@ const OPINIONS_MS = 35_000
 const IDLE_MS = 8_000
 /** As in the replica's upkeep. */
 const CLOCKS_INTERVAL_MS = 10_000
+/** Whether who is away knows a node that has just joined is asked for so often. */
+const INTRODUCTION_INTERVAL_MS = 5_000
 /** Between two looks at the roots while they heal. */
 const LOOK_MS = 500
 
@@ -250,7 +252,8 @@ async function measureIdle(world: World): Promise<void> {
     (pullIntervalMs > 0 ? 1 / pullIntervalMs : 0) +
     2 / antiEntropyIntervalMs +
     2 / CLOCKS_INTERVAL_MS +
-    nodes / purgeIntervalMs
+    nodes / purgeIntervalMs +
+    (world.machines.length - nodes) / INTRODUCTION_INTERVAL_MS
   world.recorder.write({
     type: 'idle',
     atMs: world.nowMs,
