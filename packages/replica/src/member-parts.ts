@@ -147,6 +147,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     clock,
     log,
     members: () => state().members(),
+    isHeardOf: (replica) => detector.member(replica) !== undefined,
     antiEntropyIntervalMs: settings.antiEntropyIntervalMs,
     sponsor: identity.sponsor,
     isNew: context.beganEmpty && identity.sponsor !== '',

@@ -53,6 +53,8 @@ export interface OwnContext {
   readonly isAlone: () => boolean
   readonly pullingForSessions: () => PullContext | undefined
   readonly raiseFrontier: (atLeast: Hlc) => Promise<unknown>
+  /** The state is again what is on disk, after a commit of which nobody could tell what became of it. */
+  readonly onReopened: () => void
 }
 
 export function assembleOwn(context: OwnContext): OwnParts {
@@ -134,6 +136,7 @@ export function assembleOwn(context: OwnContext): OwnParts {
   committer.onReopened = () => {
     feed.reset()
     sessions.look()
+    context.onReopened()
   }
   committer.onDoubt = (leaf) => suspects.onDoubtfulLeaf(leaf)
   intake.onUnreadable = (address) => healer.suspect(address)

@@ -67,6 +67,7 @@ export class ReplicaLife {
       isAlone: () => this.isAlone,
       pullingForSessions: () => this.#pullingForSessions(),
       raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
+      onReopened: () => this.#endIfOver(),
     })
   }
 
@@ -199,6 +200,15 @@ export class ReplicaLife {
     if (this.own.readiness.isStopping) return
     this.#upkeep?.start()
     this.#noticeRumors()
+  }
+
+  /** The commit that failed may have been that of the end of its own membership, and be durable all the same. */
+  #endIfOver(): void {
+    const { identity } = this
+    if (identity === undefined) return
+    if (identity.stage === 'left') this.fail(leftError(identity))
+    else if (standingOf(this.own.committer.state.roster, identity.replica) === 'evicted')
+      this.fail(evictedError(identity))
   }
 
   /** Perhaps nobody could be told then, and everybody still waits for it. */

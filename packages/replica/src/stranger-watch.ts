@@ -9,6 +9,8 @@ export interface StrangerWatchContext {
   readonly log: Log
   /** Members by our roster, us among them. */
   readonly members: () => readonly ReplicaId[]
+  /** Whether anybody has told of where this member is. Of an attempt to join that came to nothing nobody ever does. */
+  readonly isHeardOf: (replica: ReplicaId) => boolean
   readonly antiEntropyIntervalMs: number
   /** Whether we were let in in this run: of a former run it is known that we were introduced. */
   readonly isNew: boolean
@@ -126,15 +128,17 @@ export class StrangerWatch {
 
   /**
    * All other members were replaced while we were away, and nobody is left whose word we would take. Those who are there may be
-   * the strangers: then they find that out in half the time.
+   * the strangers: then they find that out in half the time. Whoever has just joined has less to lose.
    */
   get #isLeftBehind(): boolean {
     const others = this.#others()
+    const limitMs = this.#context.isNew ? this.#limitMs : 2 * this.#limitMs
     const isGone = (replica: ReplicaId): boolean => {
       const replaced = this.#replaced.get(replica)
-      return this.#isFresh(replaced) && spanMs(replaced) >= 2 * this.#limitMs
+      return this.#isFresh(replaced) && spanMs(replaced) >= limitMs
     }
-    return others.length > 0 && others.every(isGone)
+    const { isHeardOf } = this.#context
+    return others.some(isGone) && others.every((replica) => isGone(replica) || !isHeardOf(replica))
   }
 
   get #limitMs(): number {

@@ -4,6 +4,7 @@ import {
   laterHlc,
   sample,
   PARTITIONS,
+  type Answer,
   type Hlc,
   type Hold,
   type Purgeable,
@@ -180,6 +181,7 @@ export class Upkeep {
         continue
       }
       if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue
+      this.#noteBearer(answer)
       const known = detector.member(answer.replica)
       if (known?.address === seed && known.state === 'alive' && hasContact()) continue
       try {
@@ -296,16 +298,22 @@ export class Upkeep {
     if (strangers.isStranger) fail(strangerError())
   }
 
-  /** Whether another replica bears the name of this member by now, where it was last. */
+  /** Whether another replica lives by now where this member was last. */
   async #lookFor(replica: ReplicaId): Promise<void> {
-    const { member, options, committer } = this.#context
+    const { member, options } = this.#context
     const known = member.detector.member(replica)
     if (known === undefined) return
     const { transport, settings } = options
     const answer = await memberHello(known.address, { transport, peerTimeoutMs: settings.peerTimeoutMs })
-    if (typeof answer !== 'object' || answer.cluster !== committer.state.identity?.cluster) return
-    if (answer.replica !== replica && answer.name === known.name && answer.member)
-      member.strangers.noteReplaced(replica)
+    if (typeof answer === 'object') this.#noteBearer(answer)
+  }
+
+  /** Of two members of one name one was evicted for the other. */
+  #noteBearer({ cluster, replica, name, member: isMember }: Answer<'hello'>): void {
+    const { member, committer } = this.#context
+    if (cluster !== committer.state.identity?.cluster || !isMember) return
+    for (const known of member.detector.members())
+      if (known.name === name && known.replica !== replica) member.strangers.noteReplaced(known.replica)
   }
 
   async #notePeers(): Promise<void> {

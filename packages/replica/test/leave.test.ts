@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { SmallCluster } from './small-cluster.ts'
 
 const namesSeenBy = (cluster: SmallCluster, name: string): string[] =>
@@ -101,4 +101,23 @@ describe('a node that leaves', () => {
     expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'left' })
     expect(cluster.node('n1').wasEvicted(id)).toBe(true)
   })
+})
+
+// Found by the simulator (seed 102239): it went on, evicted by its own word, and nobody told it anything more.
+it('ends also when the disk failed to say that the mark is durable', async () => {
+  const cluster = await SmallCluster.of(2)
+  const database = cluster.database('n2')
+  const batch = database.batch.bind(database) as () => ReturnType<typeof database.batch>
+  vi.spyOn(database, 'batch').mockImplementationOnce((() => {
+    const rows = batch()
+    const write = rows.write.bind(rows)
+    rows.write = async () => {
+      await write()
+      throw new Error('the sync failed')
+    }
+    return rows
+  }) as unknown as typeof database.batch)
+  await expect(cluster.finish(cluster.node('n2').leave(5_000))).rejects.toThrow()
+  await cluster.until(() => cluster.fatal('n2').length > 0, 20_000)
+  expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'left' })
 })

@@ -33,6 +33,7 @@ function watchAmong(
     clock: time,
     log,
     members: () => members,
+    isHeardOf: (replica) => replica !== 'unheard-of',
     antiEntropyIntervalMs,
     isNew,
   })
@@ -109,7 +110,7 @@ describe('a member that others do not know', () => {
   })
 
   it('is a stranger when all others were replaced, as long as their successors are there', async () => {
-    const [time, watch] = watchAmong([SELF, 'a', 'b'])
+    const [time, watch] = watchAmong([SELF, 'a', 'b', 'unheard-of'])
     const seen = async (replaced: readonly string[], seconds: number): Promise<void> => {
       for (let second = 0; second < seconds; second++) {
         await time.advance(1_000)

@@ -20,10 +20,15 @@ export const sessionGuarantees: CheckerKind = {
     const sessions = new Sessions()
     const open = new Map<number, OpenOperation>()
     const purged = new Map<string, EtagText>()
+    /** The latest tombstone of each key on each node. */
+    const deleted = new Map<string, EtagText>()
     return {
       last: (event) => sessions.see(event),
       invoke({ op, client, node, key, session }) {
         if (session === true) open.set(op, { client, node, key, seen: sessions.of(client, key) })
+      },
+      stored({ node, key, version, state }) {
+        if (state === 'tombstone') deleted.set(`${node} ${key}`, version)
       },
       purged({ key, version }) {
         if ((purged.get(key) ?? '') < version) purged.set(key, version)
@@ -40,7 +45,9 @@ export const sessionGuarantees: CheckerKind = {
         const { client, node, key, seen } = open.get(op) ?? UNKNOWN
         open.delete(op)
         if (seen === undefined || outcome !== 'ok') return
-        const mayBeNothing = seen.mayBeAbsent || (purged.get(key) ?? '') >= seen.version
+        // A tombstone is absent from when the frontier passes it; the row goes a moment later.
+        const goneBy = [purged.get(key), deleted.get(`${node} ${key}`)]
+        const mayBeNothing = seen.mayBeAbsent || goneBy.some((gone = '') => gone >= seen.version)
         if (version === undefined ? mayBeNothing : version >= seen.version) return
         const guarantee = seen.by === 'its own write' ? 'read your writes' : 'monotonic reads'
         const message = `${guarantee}: op ${op} of ${client} reads ${version ?? 'nothing'} on ${node}, after ${seen.by} ${seen.op} had shown ${seen.version}`

@@ -214,6 +214,11 @@ export const PERMITTED: readonly Permitted[] = [
     and({ type: 'read', atMs: 303, op: 21, outcome: 'failed', code: 'behind' }),
   ),
   permitted(
+    'a session that deleted a key reads nothing once the frontier has passed the tombstone, before that is purged',
+    but('bob deletes q', { session: true }),
+    and(get(260, 20, ['bob', 'c'], 'q', { session: true }), reads(261, 20, null)),
+  ),
+  permitted(
     'a session that deleted a key reads nothing after the purge',
     but('bob deletes q', { session: true }),
     and(get(30_000, 20, ['bob', 'c'], 'q', { session: true }), reads(30_001, 20, null)),
