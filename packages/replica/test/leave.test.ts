@@ -108,7 +108,7 @@ it('ends also when the disk failed to say that the mark is durable', async () =>
   const cluster = await SmallCluster.of(2)
   const database = cluster.database('n2')
   const batch = database.batch.bind(database) as () => ReturnType<typeof database.batch>
-  vi.spyOn(database, 'batch').mockImplementationOnce((() => {
+  vi.spyOn(database, 'batch').mockImplementationOnce(() => {
     const rows = batch()
     const write = rows.write.bind(rows)
     rows.write = async () => {
@@ -116,8 +116,8 @@ it('ends also when the disk failed to say that the mark is durable', async () =>
       throw new Error('the sync failed')
     }
     return rows
-  }) as unknown as typeof database.batch)
-  await expect(cluster.finish(cluster.node('n2').leave(5_000))).rejects.toThrow()
+  })
+  await expect(cluster.finish(cluster.node('n2').leave(5_000))).rejects.toThrow('failed')
   await cluster.until(() => cluster.fatal('n2').length > 0, 20_000)
   expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'left' })
 })
