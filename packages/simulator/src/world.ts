@@ -239,7 +239,7 @@ export class World {
       .evict(target.replica)
       // Refused, or its disk failed: whether the mark was stored is seen when it is.
       .catch((error: unknown) => {
-        if (!(error instanceof RefusalError || error instanceof StoreError)) throw error
+        if (!(error instanceof RefusalError || error instanceof StoreError)) this.#noteBug(asked, 'evicting', error)
       })
       .finally(() => (machine.condemnedBy = undefined))
   }
@@ -257,7 +257,7 @@ export class World {
       .then(
         () => this.#endedItself(machine, running, new FatalError('left', `${machine.name} has left`)),
         (error: unknown) => {
-          if (!(error instanceof LeaveError || error instanceof StoreError)) throw error
+          if (!(error instanceof LeaveError || error instanceof StoreError)) this.#noteBug(machine, 'leaving', error)
         },
       )
       .finally(() => (machine.condemnedBy = undefined))
@@ -391,13 +391,7 @@ export class World {
     machine.pending = undefined
     machine.disk.crash()
     this.#observer.tell(machine, 'ended-itself', reason)
-    if (reason === 'bug')
-      this.recorder.violation({
-        checker: 'no surprises',
-        atMs: this.nowMs,
-        node: machine.name,
-        message: `${machine.name} ended by ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      })
+    if (reason === 'bug') this.#noteBug(machine, 'its life', error)
     this.queue.after(BEGINS_ANEW_AFTER.has(reason) ? REOPENING_MS : OPERATOR_MS, () => {
       if (machine.running !== undefined) return
       if (BEGINS_ANEW_AFTER.has(reason)) {
@@ -414,6 +408,13 @@ export class World {
       }
       this.start(machine)
     })
+  }
+
+  /** No fault explains it. */
+  #noteBug({ name }: Machine, during: string, error: unknown): void {
+    const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const message = `${name}, ${during}: ${what}`
+    this.recorder.violation({ checker: 'no surprises', atMs: this.nowMs, node: name, message })
   }
 
   #empty(machine: Machine): void {

@@ -146,7 +146,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'whoever asks is answered, also from another cluster',
     file: 'packages/core/src/membership/judge.ts',
-    find: "if (cluster !== identity.cluster && !(cluster === '' && isStrangerToo)) return 'wrong-cluster'",
+    find: "if (cluster !== identity.cluster && !(cluster === '' && isForAnybody)) return 'wrong-cluster'",
     replace: "if (cluster !== '') return undefined",
     scenario: {
       description: 'A node of one cluster comes to live where a member of another one lived.',
@@ -160,8 +160,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'frames to another replica are answered',
     file: 'packages/core/src/membership/judge.ts',
-    find: "if (to !== identity.replica && !(to === '' && isStrangerToo)) return 'wrong-replica'",
-    replace: "if (to === '' && !isStrangerToo) return 'wrong-replica'",
+    find: "if (to !== identity.replica && !(to === '' && isForAnybody)) return 'wrong-replica'",
+    replace: "if (to === '' && !isForAnybody) return 'wrong-replica'",
     foundBy: ['isolation'],
   },
   {
