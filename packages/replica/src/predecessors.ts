@@ -1,7 +1,4 @@
-import type { MemberState, MemberUpdate, ReplicaId } from '@grapevine/core'
-
-/** Whoever is in one of these states may still be there. */
-const LIVE: ReadonlySet<MemberState | undefined> = new Set<MemberState | undefined>(['alive', 'suspect'])
+import { isLive, type MemberUpdate, type ReplicaId } from '@grapevine/core'
 
 /** Whose place a node takes, besides what its sponsor knew of. */
 export interface Succession {
@@ -22,7 +19,7 @@ export function lostPredecessors(
   members: readonly (Pick<MemberUpdate, 'replica'> & Partial<Pick<MemberUpdate, 'name' | 'state'>>)[],
 ): readonly ReplicaId[] {
   return members
-    .filter(({ replica, state }) => replica !== self.replica && !LIVE.has(state))
+    .filter(({ replica, state }) => replica !== self.replica && !isLive(state))
     .filter(({ replica, name }) => former.includes(replica) || (rebuild && name === self.name))
     .map(({ replica }) => replica)
 }

@@ -45,10 +45,9 @@ const FLUSH_MS = 1_000
  */
 export class ReplicaLife {
   readonly own: OwnParts
-  readonly paused: Set<Pausable> = new Set()
-  /** Told of what becomes of members. */
-  readonly told: Set<(event: MembershipEvent) => void> = new Set()
   readonly #options: ReplicaOptions
+  readonly #paused = new Set<Pausable>()
+  readonly #told = new Set<(event: MembershipEvent) => void>()
   /** Draws the line between this process and any other with the same replica id. */
   readonly #run: RunId
   #member: MemberParts | undefined
@@ -88,7 +87,11 @@ export class ReplicaLife {
     return this.own.committer.state.members().length <= 1
   }
 
-  readonly isPaused = (what: Pausable): boolean => this.paused.has(what)
+  get paused(): ReadonlySet<Pausable> {
+    return this.#paused
+  }
+
+  readonly isPaused = (what: Pausable): boolean => this.#paused.has(what)
 
   /** @throws {RefusalError} */
   memberOrRefuse(): MemberParts {
@@ -127,14 +130,20 @@ export class ReplicaLife {
     )
   }
 
+  /** Tells of what becomes of members, until the returned function is called. */
+  onMembership(tell: (event: MembershipEvent) => void): () => void {
+    this.#told.add(tell)
+    return () => this.#told.delete(tell)
+  }
+
   pause(what: Pausable): void {
-    this.paused.add(what)
+    this.#paused.add(what)
     if (what === 'rumors') this.#member?.rumors.pause()
     this.#noticeRumors()
   }
 
   resume(what: Pausable): void {
-    this.paused.delete(what)
+    this.#paused.delete(what)
     if (what === 'rumors') this.#member?.rumors.resume()
     this.#noticeRumors()
   }
@@ -240,7 +249,7 @@ export class ReplicaLife {
       isPaused: this.isPaused,
       report: () => this.#report(),
       onMembership: (event) => {
-        for (const tell of this.told) tell(event)
+        for (const tell of this.#told) tell(event)
       },
       suspects: this.own.suspects,
       fail: this.fail,
@@ -299,6 +308,9 @@ export class ReplicaLife {
     }
     this.own.readiness.hasSearched = true
   }
+
+  // What its parts need of each other.
+
   #report(): ReplicaReport {
     return reportOf({ own: this.own, member: this.#member, name: this.#options.self.name })
   }
@@ -352,7 +364,7 @@ export class ReplicaLife {
   #noticeRumors(): void {
     const member = this.#member
     if (member === undefined) return
-    const question = { takesRumors: !this.paused.has('rumors') }
+    const question = { takesRumors: !this.#paused.has('rumors') }
     this.own.rounds.run('rumor-notice', async () => {
       const told = member.detector.livePeers().map(async ({ replica }) => {
         const { takesRumors } = await member.ask(replica, 'rumor-notice', question)

@@ -255,8 +255,7 @@ export class RunningReplica implements Replica {
   }
 
   onMembership(tell: (event: MembershipEvent) => void): () => void {
-    this.#life.told.add(tell)
-    return () => this.#life.told.delete(tell)
+    return this.#life.onMembership(tell)
   }
 
   setMemberValue(name: string, value: Uint8Array, contentType: string): boolean {

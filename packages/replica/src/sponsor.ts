@@ -1,6 +1,7 @@
 import {
   evict,
   introduce,
+  isLive,
   MEMBERS_MAX,
   membersOf,
   RefusalError,
@@ -8,7 +9,6 @@ import {
   type Answer,
   type Identity,
   type KnownPeer,
-  type MemberState,
   type Question,
   type ReplicaId,
   type Roster,
@@ -88,10 +88,6 @@ async function refuseTwin(
       'busy',
       `${replica}, which this node was before, lives in another process: a copy of its data directory was started. Stop one of the two`,
     )
-}
-
-function isLive(state: MemberState | undefined): boolean {
-  return state === 'alive' || state === 'suspect'
 }
 
 interface Present {

@@ -4,7 +4,6 @@ import {
   laterHlc,
   sample,
   PARTITIONS,
-  type Answer,
   type Hlc,
   type Hold,
   type Purgeable,
@@ -29,7 +28,8 @@ import { firstPurgeable } from './purge-round.ts'
 import { forgetReceipts } from './receipt-round.ts'
 import type { Rounds } from './rounds.ts'
 import { sleep } from './sleep.ts'
-import { STRANGER_INTERVAL_MS, strangerError } from './stranger-watch.ts'
+import { noteBearer, strangerRound, type StrangerRoundContext } from './stranger-round.ts'
+import { STRANGER_INTERVAL_MS } from './stranger-watch.ts'
 
 /** Between two looks at the seeds while some member is not alive. */
 const SEED_INTERVAL_MS = 5_000
@@ -39,8 +39,6 @@ const CONTENT_LOOKS = 6
 const CLOCKS_INTERVAL_MS = 10_000
 /** Members asked for their time in one look. */
 const CLOCKS_PER_ROUND = 2
-/** Members asked at once whether they know us. */
-const INTRODUCTIONS_PER_ROUND = 16
 /** Between two notes of who the members are and where, for the next start. */
 const PEERS_INTERVAL_MS = 2_000
 
@@ -78,6 +76,17 @@ export class Upkeep {
 
   constructor(context: UpkeepContext) {
     this.#context = context
+  }
+
+  get #meeting(): StrangerRoundContext {
+    const { options, member, committer, fail } = this.#context
+    return {
+      ...options,
+      ...member,
+      cluster: () => committer.state.identity?.cluster,
+      peerTimeoutMs: options.settings.peerTimeoutMs,
+      fail,
+    }
   }
 
   /** A random live member, or undefined when there is none. */
@@ -137,7 +146,7 @@ export class Upkeep {
     rounds.every(
       'strangers',
       () => STRANGER_INTERVAL_MS,
-      () => this.#askToBeKnown(),
+      () => strangerRound(this.#meeting),
     )
     rounds.every(
       'peers',
@@ -181,7 +190,7 @@ export class Upkeep {
         continue
       }
       if (answer === undefined || answer.cluster === '' || answer.replica === identity?.replica) continue
-      this.#noteBearer(answer)
+      noteBearer(answer, this.#meeting)
       const known = detector.member(answer.replica)
       if (known?.address === seed && known.state === 'alive' && hasContact()) continue
       try {
@@ -284,36 +293,6 @@ export class Upkeep {
     const peers = sample(member.detector.livePeers(), CLOCKS_PER_ROUND, options.random)
     await Promise.all(peers.map(({ replica }) => member.clocks.askTime(replica).catch(ignoreAbsence)))
     member.clocks.report()
-  }
-
-  /** Also where pulls and probes are slow to come by: how long a member has not known us must be seen. */
-  async #askToBeKnown(): Promise<void> {
-    const { member, options, fail } = this.#context
-    const { strangers, ask, publishTo } = member
-    const asked = sample(strangers.inDoubt, INTRODUCTIONS_PER_ROUND, options.random)
-    await Promise.all(asked.map((replica) => publishTo(replica).catch(ignoreAbsence)))
-    const unheard = strangers.unheard(member.detector.livePeers().length === 0)
-    await Promise.all(sample(unheard, INTRODUCTIONS_PER_ROUND, options.random).map((replica) => this.#lookFor(replica)))
-    await Promise.all(strangers.forgetful.map((replica) => ask(replica, 'forgotten', {}).catch(ignoreAbsence)))
-    if (strangers.isStranger) fail(strangerError())
-  }
-
-  /** Whether another replica lives by now where this member was last. */
-  async #lookFor(replica: ReplicaId): Promise<void> {
-    const { member, options } = this.#context
-    const known = member.detector.member(replica)
-    if (known === undefined) return
-    const { transport, settings } = options
-    const answer = await memberHello(known.address, { transport, peerTimeoutMs: settings.peerTimeoutMs })
-    if (typeof answer === 'object') this.#noteBearer(answer)
-  }
-
-  /** Of two members of one name one was evicted for the other. */
-  #noteBearer({ cluster, replica, name, member: isMember }: Answer<'hello'>): void {
-    const { member, committer } = this.#context
-    if (cluster !== committer.state.identity?.cluster || !isMember) return
-    for (const known of member.detector.members())
-      if (known.name === name && known.replica !== replica) member.strangers.noteReplaced(known.replica)
   }
 
   async #notePeers(): Promise<void> {

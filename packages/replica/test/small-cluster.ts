@@ -199,6 +199,16 @@ export class SmallCluster {
     await db?.clear()
   }
 
+  /** Its disk is gone, and another replica takes its place. */
+  async replace(name: string): Promise<void> {
+    const former = this.idOf(name)
+    this.crash(name)
+    await this.wipe(name)
+    await this.time.advance(20_000)
+    await this.start(name, { former: [former] })
+    await this.until(() => this.node(name).status().ready, 60_000)
+  }
+
   async until(holds: () => boolean, maxMs = 60_000): Promise<number> {
     return this.time.advanceUntil(holds, maxMs)
   }

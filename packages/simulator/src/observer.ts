@@ -56,6 +56,11 @@ export class Observer {
     })
   }
 
+  /** What no fault explains. */
+  surprise({ name }: Machine, message: string): void {
+    this.#recorder.violation({ checker: 'no surprises', atMs: this.#context.nowMs(), node: name, message })
+  }
+
   /** Something has become durable: what the program was about to store. */
   noteKept(machine: Machine): void {
     const { pending } = machine
@@ -105,7 +110,7 @@ export class Observer {
     const evicted = this.#context.machines().find((other) => other.replica === replica)
     if (evicted === undefined || this.#context.isGivenUp(replica)) return
     const message = `${machine.name} stores that ${evicted.name} (${replica}) is evicted, and no operator asked for that`
-    this.#recorder.violation({ checker: 'no surprises', atMs: this.#context.nowMs(), node: machine.name, message })
+    this.surprise(machine, message)
   }
 
   /** Who was evicted is known from the first disk on that says so. */
@@ -169,26 +174,20 @@ export class Observer {
   }
 
   logOf(machine: Machine): Log {
-    const recorder = this.#recorder
     return {
       info: (event) => this.#trace.note('log', machine.name, event),
       warn: (event) => this.#trace.note('log', machine.name, event),
       error: (event, fields = {}) => {
         this.#trace.note('log', machine.name, event)
         if (event === 'integrity-fault')
-          recorder.write({
+          this.#recorder.write({
             type: 'integrity-fault',
             atMs: this.#context.nowMs(),
             node: machine.name,
             peer: this.#nameOf(String(fields['peer'])),
           })
         if (BUGS.has(event) && !/StoreError|is stopping/.test(String(fields['error'])))
-          recorder.violation({
-            checker: 'no surprises',
-            atMs: this.#context.nowMs(),
-            node: machine.name,
-            message: `${machine.name} says ${event}: ${String(fields['error'])}`,
-          })
+          this.surprise(machine, `${machine.name} says ${event}: ${String(fields['error'])}`)
       },
     }
   }

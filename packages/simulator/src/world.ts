@@ -410,11 +410,9 @@ export class World {
     })
   }
 
-  /** No fault explains it. */
-  #noteBug({ name }: Machine, during: string, error: unknown): void {
+  #noteBug(machine: Machine, during: string, error: unknown): void {
     const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    const message = `${name}, ${during}: ${what}`
-    this.recorder.violation({ checker: 'no surprises', atMs: this.nowMs, node: name, message })
+    this.#observer.surprise(machine, `${machine.name}, ${during}: ${what}`)
   }
 
   #empty(machine: Machine): void {

@@ -1,5 +1,5 @@
 import type { ReplicaId } from '../version/version.ts'
-import type { MemberState, MemberUpdate } from './member.ts'
+import { isLive, type MemberState, type MemberUpdate } from './member.ts'
 
 /**
  * How far the number of a known member may rise by hearsay in one step. An owner raises its number by one at
@@ -62,7 +62,7 @@ export class MemberList {
 
   /** All others that may answer: a suspect still counts until it is declared dead. */
   live(): readonly MemberUpdate[] {
-    return [...this.#others.values()].filter(({ state }) => state === 'alive' || state === 'suspect')
+    return [...this.#others.values()].filter(({ state }) => isLive(state))
   }
 
   /**
