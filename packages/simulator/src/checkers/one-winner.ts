@@ -1,5 +1,6 @@
 import type { EtagText } from '../history/history.ts'
 import type { CheckerKind } from './checker-kind.ts'
+import { NodeLives } from './node-lives.ts'
 
 interface Known {
   readonly key: string
@@ -14,13 +15,17 @@ export const oneWinner: CheckerKind = {
   guards: 'P4',
   asserts:
     'A version names one entry: the same key, state, value and hash wherever it is stored, read, acknowledged or found in contents. ' +
-    'So whoever holds the same version holds the same thing.',
+    'So whoever holds the same version holds the same thing. Excused is what a replica issues that runs from an older state ' +
+    'of its disk without knowing it: it stamps again what it has forgotten, and only the dot and the hash tell these apart.',
   watch(complain) {
+    const lives = new NodeLives()
+    const repeating = new Set<string>()
     const known = new Map<EtagText, Known>()
     const expiring = new Set<string>()
     const open = new Map<number, { key: string; node: string; value: string | undefined; action: string }>()
 
     const check = (atMs: number, node: string, version: EtagText, entry: Known): void => {
+      if (repeating.has(replicaOf(version))) return
       const held = known.get(version)
       if (held === undefined) {
         known.set(version, entry)
@@ -34,6 +39,9 @@ export const oneWinner: CheckerKind = {
       complain({ atMs, node, key: entry.key, message })
     }
     return {
+      first(event) {
+        lives.see(event)
+      },
       invoke({ op, key, node, value, action, ttlMs }) {
         open.set(op, { key, node, value, action })
         if (ttlMs !== undefined && value !== undefined) expiring.add(value)
@@ -58,7 +66,8 @@ export const oneWinner: CheckerKind = {
         else if (held?.value !== undefined && !expiring.has(held.value))
           complain({ atMs, node, key, message: `${version} is ${textOf(held)} ${held.where}, and nothing ${where}` })
       },
-      stored({ atMs, node, key, version, state, value }) {
+      stored({ atMs, node, replica, key, version, state, value }) {
+        if (lives.isRolledBack(node)) repeating.add(replica)
         check(atMs, node, version, { key, state, value, hash: undefined, where: `as stored on ${node}` })
       },
       contents({ atMs, node, entries }) {
@@ -67,6 +76,10 @@ export const oneWinner: CheckerKind = {
       },
     }
   },
+}
+
+function replicaOf(version: EtagText): string {
+  return version.slice(version.indexOf('-') + 1)
 }
 
 function textOf({ key, state, value, hash }: Known): string {

@@ -20,6 +20,7 @@ import {
   row,
   stores,
   versionAt,
+  writerOf,
 } from './events.ts'
 import {
   and,
@@ -120,6 +121,22 @@ export const PERMITTED: readonly Permitted[] = [
     and(get(12_700, 20, ['bob', 'c'], 'y'), reads(12_701, 20, 'y1', Y1)),
     and(get(12_800, 21, ['bob', 'c'], 'x'), reads(12_801, 21, 'x1', X1)),
     joinsAnew(14_000, 'c', 'e'),
+  ),
+  permitted(
+    'a node that was rolled back without knowing it stamps another key with a version that it has forgotten',
+    and(put(9_300, 20, ['bob', 'c'], 'v', 'v1'), stores(9_310, 'c', 'v', versionAt(9_310, 'c'), 'v1', 3)),
+    and(
+      stores(9_320, 'a', 'v', versionAt(9_310, 'c'), 'v1', 3),
+      stores(9_320, 'b', 'v', versionAt(9_310, 'c'), 'v1', 3),
+    ),
+    and(applied(9_330, 20, versionAt(9_310, 'c')), damage(9_500, 'c', 'rolled-back')),
+    and(
+      put(12_700, 21, ['carl', 'c'], 'u', 'u1'),
+      stores(12_701, 'c', 'u', versionAt(9_310, 'c'), 'u1', 1, { dot: [writerOf('d'), 1] }),
+    ),
+    and(lost(12_750, 21)),
+    joinsAnew(14_000, 'c', 'e'),
+    everywhere((node) => holding(node, { v: row('v', versionAt(9_310, 'c'), 'v1') })),
   ),
   permitted(
     'a damaged disk hides a row, and its node and the others notice',
