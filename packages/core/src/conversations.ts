@@ -88,6 +88,8 @@ export interface Conversations {
       readonly roster: Roster
       readonly clock: Hlc
       readonly members: readonly MemberUpdate[]
+      /** Whether the sponsor has, since its start, heard all that every other member had seen, and so has lost nothing. */
+      readonly acquainted: boolean
     }
   }
   /**
@@ -163,16 +165,18 @@ export interface Conversations {
   readonly 'missed-entries': {
     readonly question: {
       readonly vectors: readonly (readonly [Partition, VectorRows])[]
-      /** Of the folded writers, whose dots the vectors cover without naming them. */
-      readonly folded: ShortHash
-      /** A joiner's vectors cover what they name, and nothing else. */
-      readonly bootstrap: boolean
+      /**
+       * The folded writers, whose dots the vectors cover without naming them. By their hash, they must be those of the answerer.
+       * By name, of one that takes over nobody's folded writers unseen: a joiner, which has none, or a run that may have lost
+       * some of their entries.
+       */
+      readonly folded: ShortHash | readonly WriterId[]
     }
     readonly answer: {
       readonly entries: readonly Entry[]
       /** F of the same moment: it is adopted with the claims (R7). */
       readonly frontier: Hlc
-      /** To a joiner: the folded writers, whose dots the claims cover without naming them. */
+      /** To who asked by name: the folded writers here, whose dots the claims of all partitions cover without naming them. */
       readonly folded: readonly WriterId[]
       /** For each partition that is answered completely: the answerer's vector at the same moment (R7). */
       readonly claims: readonly (readonly [Partition, VectorRows])[]

@@ -10,9 +10,12 @@ export class Acquaintance {
   readonly #heard = new Set<ReplicaId>()
   #isComplete: boolean
 
-  /** @param beganEmpty whether the replica has no earlier run that anything could be lost of. */
-  constructor(beganEmpty: boolean) {
-    this.#isComplete = beganEmpty
+  /**
+   * @param hasLostNothing whether the replica has no earlier run that anything could be lost of, and its sponsor had met everybody
+   *   else when it let it in: what that one might have lost is missing here as well.
+   */
+  constructor(hasLostNothing: boolean) {
+    this.#isComplete = hasLostNothing
   }
 
   /** All that this member had seen at some moment since the start is here. */

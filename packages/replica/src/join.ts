@@ -16,6 +16,7 @@ import {
   type ReplicaId,
   type Timers,
   type Transport,
+  type WriterId,
 } from '@grapevine/core'
 import type { Adopted } from './adopt-snapshot.ts'
 import { ignoreAbsence, type AskMember } from './ask-member.ts'
@@ -23,7 +24,7 @@ import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
 import type { ChangeMembership } from './membership-change.ts'
 import type { Knowledge } from './publish.ts'
-import { ALL_PARTITIONS, pullPartitions, type PullContext } from './pull-round.ts'
+import { ALL_PARTITIONS, pullPartitions, type PullContext, type PullManner } from './pull-round.ts'
 
 export interface JoinContext {
   readonly transport: Transport
@@ -55,6 +56,7 @@ const RETRY_MAX_MS = 2_000
 /** How long a joiner believes that its sponsor will come back. */
 const SPONSOR_SILENCE_MS_MAX = 30_000
 const BOOTSTRAP_RETRY_MS = 500
+const AS_JOINER: PullManner = { source: 'bootstrap', namesFolded: true }
 /** Refusals that do not come from the sponsor, or end everything. */
 const LOST: ReadonlySet<Refusal> = new Set(['wrong-replica', 'wrong-cluster', 'not-founded', 'evicted'])
 
@@ -171,13 +173,15 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
     heardMs = clock.monotonicMs()
   }
   let left = ALL_PARTITIONS
+  let foldedAtFirst: readonly WriterId[] | undefined
   while (left.length > 0 && !context.isStopping()) {
     try {
-      const { unclaimed, folded } = await pullPartitions(sponsor, left, 'bootstrap', { ...pull, onAnswer })
+      const { unclaimed, folded } = await pullPartitions(sponsor, left, AS_JOINER, { ...pull, onAnswer })
+      foldedAtFirst ??= folded
       left = unclaimed
       if (left.length === 0) {
         // Only now: until the last partition was claimed, their dots there were not covered.
-        if (folded.length > 0) await context.changeMembership(() => ({ fold: folded }))
+        await pull.takeFolded(foldedAtFirst)
         return
       }
       log.warn('bootstrap-incomplete', { sponsor, partitions: left.length })

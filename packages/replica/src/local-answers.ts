@@ -21,7 +21,6 @@ import {
 import type { ReplicaState } from './replica-state.ts'
 
 const SHORT = 8
-const NO_WRITERS: ReadonlySet<WriterId> = new Set()
 
 /** Each listed entry takes about so many bytes on the wire. */
 const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
@@ -32,16 +31,17 @@ const DIGESTS_PER_ANSWER_MAX = ENTRIES_PER_QUESTION_MAX
  * vector as it then is (frontier.md R7, R8).
  */
 export async function missedEntries(
-  { vectors, folded, bootstrap }: Question<'missed-entries'>,
+  { vectors, folded }: Question<'missed-entries'>,
   state: ReplicaState,
   store: Store,
   answerBytesMax: number,
 ): Promise<Answer<'missed-entries'>> {
   const { promise: clock, frontier } = state
-  if (!bootstrap && folded !== state.foldedHash())
+  const isByName = typeof folded !== 'string'
+  if (!isByName && folded !== state.foldedHash())
     throw new RefusalError('folded-otherwise', 'the folded writers have to be exchanged before vectors can be compared')
-  const covered: ReadonlySet<WriterId> = bootstrap ? NO_WRITERS : state.folded
-  const moment = { frontier, folded: bootstrap ? state.foldedRows() : [], clock }
+  const covered: ReadonlySet<WriterId> = isByName ? new Set(folded) : state.folded
+  const moment = { frontier, folded: isByName ? state.foldedRows() : [], clock }
   const rows = vectors.map(([partition]) => state.vector(partition).rows())
   // The view is taken in the same turn as the vectors: it may hold more than they claim, never less.
   const view = store.view()

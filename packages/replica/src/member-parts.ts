@@ -13,6 +13,7 @@ import {
   type ReplicaId,
   type ReplicaReport,
   type RunId,
+  type WriterId,
 } from '@grapevine/core'
 import { Acquaintance } from './acquaintance.ts'
 import { answerers, type Answerers } from './answer.ts'
@@ -64,6 +65,8 @@ export interface MemberParts {
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** The same, when all that this member had seen at that frontier is here. */
   readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** The same for folded writers: all their dots count as covered from then on. */
+  readonly takeFolded: (folded: readonly WriterId[]) => Promise<void>
   readonly rollback: RollbackWatch
   readonly acquaintance: Acquaintance
   /** Whether this run has heard from everybody, and so may publish (frontier.md I2, R16). */
@@ -82,6 +85,8 @@ export interface MemberParts {
 export interface MemberContext {
   /** Whether there was nobody in the directory when this process began. */
   readonly beganEmpty: boolean
+  /** Whether neither an earlier run nor its sponsor can have lost what others have seen of them (see {@link Acquaintance}). */
+  readonly hasLostNothing: boolean
   readonly options: ReplicaOptions
   readonly identity: Identity
   /** This process. */
@@ -221,7 +226,7 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   const rollback = new RollbackWatch(state().promise)
-  const acquaintance = new Acquaintance(context.beganEmpty)
+  const acquaintance = new Acquaintance(context.hasLostNothing)
   const mayPromise = (): boolean =>
     acquaintance.isComplete(
       state()
@@ -256,9 +261,14 @@ export function assembleMember(context: MemberContext): MemberParts {
   async function learn({ roster, folded, frontier }: Knowledge, from: ReplicaId): Promise<void> {
     await learnRoster(roster)
     // A joiner's vectors cover what they name and nothing else; it folds when the last partition was claimed.
-    const fold = state().identity?.stage === 'member' ? folded.filter((writer) => !state().folded.has(writer)) : []
-    if (fold.length > 0) await changeMembership(() => ({ fold }))
+    // Nor does a run take them unseen that may have lost some of their entries (see `pullRound`).
+    if (state().identity?.stage === 'member' && mayPromise()) await takeFolded(folded)
     await learnFrontier(frontier, from)
+  }
+
+  async function takeFolded(folded: readonly WriterId[]): Promise<void> {
+    const fold = folded.filter((writer) => !state().folded.has(writer))
+    if (fold.length > 0) await changeMembership(() => ({ fold }))
   }
 
   async function learnRoster(roster: Knowledge['roster']): Promise<void> {
@@ -332,6 +342,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     learn,
     learnFrontier,
     takeFrontier,
+    takeFolded,
     rollback,
     acquaintance,
     mayPromise,

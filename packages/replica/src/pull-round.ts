@@ -28,6 +28,10 @@ export interface PullContext {
   readonly publishTo: (replica: ReplicaId) => Promise<void>
   /** Takes over a higher frontier of a member all of whose entries have come (frontier.md R7, R11). */
   readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
+  /** The same for its folded writers. */
+  readonly takeFolded: (folded: readonly WriterId[]) => Promise<void>
+  /** Whether this run has heard all that every other member had seen: else it takes over nothing whose entries have not come. */
+  readonly isAcquainted: () => boolean
   /** @throws {RefusalError} when the claims show that this directory was rolled back (frontier.md R16). */
   readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   readonly isStopping: () => boolean
@@ -59,6 +63,7 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   const { state } = context
   const { mine, answer } = await compareVectors(peer, context)
   if (!answer.sameRoster) await context.publishTo(peer)
+  if (!answer.sameRoster && !context.isAcquainted()) return pullWhole(peer, answer.frontier, context)
   if (answer.partitions.length === 0) {
     await context.takeFrontier(answer.frontier, peer)
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged
@@ -72,10 +77,24 @@ export async function pullRound(peer: ReplicaId, context: PullContext): Promise<
   }
   const ours = state().partitionVectorHashes()
   const differing = answer.partitions.flatMap((hash, partition) => (hash === ours[partition] ? [] : [partition]))
-  const { entries, unclaimed } = await pullPartitions(peer, differing, 'pull', context)
+  const { entries, unclaimed } = await pullPartitions(peer, differing, BY_HASH, context)
   const isComplete = unclaimed.length === 0
   if (isComplete) await context.takeFrontier(answer.frontier, peer)
   return { entries, rootsDiffer: undefined, isComplete }
+}
+
+/**
+ * By a run that may have lost something. A member that has folded other writers covers dots of them that its vectors do not
+ * name, in every partition. So all are asked for, and what is folded there is taken over with them (R7).
+ */
+async function pullWhole(peer: ReplicaId, frontier: Hlc, context: PullContext): Promise<PullResult> {
+  const pulled = await pullPartitions(peer, ALL_PARTITIONS, { source: 'pull', namesFolded: true }, context)
+  const isComplete = pulled.unclaimed.length === 0
+  if (isComplete) {
+    await context.takeFolded(pulled.folded)
+    await context.takeFrontier(frontier, peer)
+  }
+  return { entries: pulled.entries, rootsDiffer: undefined, isComplete }
 }
 
 /** The 16 bytes, which show both sides whether they have seen the same. */
@@ -87,6 +106,21 @@ export async function compareVectors(
   return { mine, answer: await ask(peer, 'vector-hash', mine, VECTOR_HASH_TIMEOUT_MS) }
 }
 
+export interface PullManner {
+  readonly source: Extract<Source, 'pull' | 'bootstrap'>
+  /** Whether to take over the folded writers of the peer with what is pulled. Else both have to have folded the same. */
+  readonly namesFolded: boolean
+}
+
+export const BY_HASH: PullManner = { source: 'pull', namesFolded: false }
+
+export interface Pulled {
+  readonly entries: number
+  readonly unclaimed: readonly Partition[]
+  /** Those of the first answer: one that was folded later need not have been covered there when an earlier partition was claimed. */
+  readonly folded: readonly WriterId[]
+}
+
 /**
  * Pulls until each of the partitions was answered completely, or nothing more comes. Each question
  * carries the vector as it is then: chunks that were read at different moments never add up to a claim (R8).
@@ -94,20 +128,19 @@ export async function compareVectors(
 export async function pullPartitions(
   peer: ReplicaId,
   partitions: readonly Partition[],
-  source: Extract<Source, 'pull' | 'bootstrap'>,
+  { source, namesFolded }: PullManner,
   context: PullContext,
-): Promise<{ entries: number; unclaimed: readonly Partition[]; folded: readonly WriterId[] }> {
-  const bootstrap = source === 'bootstrap'
-  let folded: readonly WriterId[] = []
+): Promise<Pulled> {
+  let folded: readonly WriterId[] | undefined
   let left = partitions
   let entries = 0
   for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
     const vectors = vectorsOf(left, context.state())
-    const question = { vectors, folded: context.state().foldedHash(), bootstrap }
+    const question = { vectors, folded: namesFolded ? context.state().foldedRows() : context.state().foldedHash() }
     const answer = await context.ask(peer, 'missed-entries', question)
     context.onAnswer?.()
     context.checkClaims(answer.claims)
-    folded = answer.folded
+    folded ??= answer.folded
     const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
@@ -120,7 +153,7 @@ export async function pullPartitions(
     if (context.isStopping()) break
     await yieldToOthers(context.timers)
   }
-  return { entries, unclaimed: left, folded }
+  return { entries, unclaimed: left, folded: folded ?? [] }
 }
 
 /** As many of the partitions, with what is seen of them, as one question may carry; at least one. */

@@ -1,5 +1,5 @@
 import { RefusalError, UnreachableError, type Log, type Partition, type ReplicaId } from '@grapevine/core'
-import { pullPartitions, type PullContext } from './pull-round.ts'
+import { BY_HASH, pullPartitions, type PullContext } from './pull-round.ts'
 
 interface Line {
   running: Promise<boolean> | undefined
@@ -53,7 +53,7 @@ export class SharedPulls {
 
   async #pull(replica: ReplicaId, partitions: readonly Partition[], context: PullContext): Promise<boolean> {
     try {
-      const { unclaimed } = await pullPartitions(replica, partitions, 'pull', context)
+      const { unclaimed } = await pullPartitions(replica, partitions, BY_HASH, context)
       return unclaimed.length === 0
     } catch (error) {
       // Vectors can be compared once both know what is folded.

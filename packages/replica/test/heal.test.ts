@@ -159,7 +159,7 @@ describe('the scrub', () => {
     const { cluster: clusterId, replica } = cluster.node('n1').identity
     const header = { cluster: clusterId, from: replica, to: cluster.idOf('n3') }
     const claims = async (asked: number): Promise<number> => {
-      const question = { vectors: [[asked, []]], folded: '\0'.repeat(8), bootstrap: true } as const
+      const question = { vectors: [[asked, []]], folded: [] } as const
       const answer = cluster.node('n3').answer({ ...header, name: 'missed-entries' }, 'missed-entries', question)
       return (await cluster.finish(answer)).claims.length
     }

@@ -92,7 +92,7 @@ it('tells a sponsor that has forgotten its joiner, and begins anew', async () =>
     return Promise.reject(new RefusalError(name === 'forgotten' ? 'failed' : 'not-introduced', 'who is that?'))
   }) as unknown as AskMember
   const vector = { rows: () => [] }
-  const pull = { ask, state: () => ({ vector: () => vector, foldedHash: () => '' }) } as unknown as PullContext
+  const pull = { ask, state: () => ({ vector: () => vector, foldedRows: () => [] }) } as unknown as PullContext
   const context = {
     clock: time,
     timers: time,

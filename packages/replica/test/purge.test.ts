@@ -252,7 +252,7 @@ function ask(cluster: SmallCluster, name: string): Promise<Answer<'missed-entrie
   const node = cluster.node(name)
   const header = { cluster: node.identity.cluster, from: node.identity.replica, to: node.identity.replica }
   const vectors = Array.from({ length: 256 }, (_, partition) => [partition, []] as const)
-  const question: Question<'missed-entries'> = { vectors, folded: '\0'.repeat(8), bootstrap: true }
+  const question: Question<'missed-entries'> = { vectors, folded: [] }
   return cluster.finish(node.answer({ ...header, name: 'missed-entries' }, 'missed-entries', question))
 }
 

@@ -51,6 +51,7 @@ async function rosterAfterJoin(
       state,
       detector,
       mayIntroduce: () => true,
+      isAcquainted: () => true,
       publishToAll: () => {},
       hello: () =>
         Promise.resolve(

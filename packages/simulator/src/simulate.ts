@@ -128,6 +128,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       message: `the replicas do not agree ${Math.round((world.nowMs - healingMs) / 1_000)} s after the last fault`,
     })
   else {
+    world.evictForgotten()
     await measureIdle(world)
     // By then every tombstone has to be gone, if nobody is away who holds them back.
     await world.run(world.nowMs + collectionMs(purgeIntervalMs), () => !mayPurge(world, away))

@@ -68,6 +68,8 @@ export class World {
   readonly #signal: AbortSignal | undefined
   /** Replicas that an operator has evicted, or whose disk is no more. */
   readonly #givenUp = new Set<string>()
+  /** Of these, those that no directory knows of any more, so that no program can give them up. */
+  readonly #forgotten = new Set<string>()
   #isAsleep = false
   #sleepers: (() => void)[] = []
   #processes = 0
@@ -212,7 +214,12 @@ export class World {
 
   /** Its disk is as it was once. */
   rollBack(machine: Machine, { disk, replica, roster }: MachineImage): void {
-    if (machine.replica !== replica) this.#givenUp.add(machine.replica)
+    // What it was, and what it had asked to be let in as.
+    for (const lost of [machine.replica, machine.joinAs]) {
+      if (lost === '' || lost === replica) continue
+      this.#givenUp.add(lost)
+      this.#forgotten.add(lost)
+    }
     machine.disk.become(disk)
     machine.replica = replica
     machine.roster = roster
@@ -230,18 +237,33 @@ export class World {
         other.running?.process.isFrozen === false &&
         other.running.replica?.status().ready === true,
     )
-    const replica = asked?.running?.replica
-    const target = replica?.members().find(({ name, isSelf }) => name === machine.name && !isSelf)
-    if (asked === undefined || replica === undefined || target === undefined) return
+    const target = asked?.running?.replica?.members().find(({ name, isSelf }) => name === machine.name && !isSelf)
+    if (asked === undefined || target === undefined) return
     this.#givenUp.add(target.replica)
     machine.condemnedBy = asked.running?.process
-    replica
-      .evict(target.replica)
+    void this.#evict(target.replica, asked).finally(() => (machine.condemnedBy = undefined))
+  }
+
+  /**
+   * An operator who sees a dead member that bears the name of a live one, and knows that no machine is left to be it: its disk was
+   * rolled back to before it was let in.
+   */
+  evictForgotten(): void {
+    for (const forgotten of this.#forgotten) {
+      const asked = this.machines.find(({ running }) =>
+        running?.replica?.members().some(({ replica, state }) => replica === forgotten && state === 'dead'),
+      )
+      if (asked?.running?.replica?.status().ready === true) void this.#evict(forgotten, asked)
+    }
+  }
+
+  async #evict(target: string, asked: Machine): Promise<void> {
+    try {
+      await asked.running?.replica?.evict(target)
+    } catch (error) {
       // Refused, or its disk failed: whether the mark was stored is seen when it is.
-      .catch((error: unknown) => {
-        if (!(error instanceof RefusalError || error instanceof StoreError)) this.#noteBug(asked, 'evicting', error)
-      })
-      .finally(() => (machine.condemnedBy = undefined))
+      if (!(error instanceof RefusalError || error instanceof StoreError)) this.#noteBug(asked, 'evicting', error)
+    }
   }
 
   /** An operator who wants it to leave; its program ends when it has. */

@@ -97,6 +97,10 @@ export function messageCodecs(hash: Hash): MessageCodecs {
   const roster = fields<Roster>({ known: replicas, evicted: replicas })
   /** Ascending as well: one set, one text, one hash. */
   const writers = replicas
+  const hashOrWriters: Codec<Question<'missed-entries'>['folded']> = {
+    encode: (value) => (typeof value === 'string' ? shortHash.encode(value) : writers.encode(value)),
+    decode: (row) => (Array.isArray(row) ? writers.decode(row) : shortHash.decode(row)),
+  }
   const partitionHashes = list(shortHash, PARTITIONS)
   const member = fields<MemberUpdate>({
     replica: id,
@@ -210,7 +214,14 @@ export function messageCodecs(hash: Hash): MessageCodecs {
     },
     join: {
       question: fields<Question<'join'>>({ joiner: member, rebuild: flag, former: list(id, FORMER_IDS_MAX) }),
-      answer: fields<Answer<'join'>>({ cluster: clusterId, sponsor: id, roster, clock: hlc, members }),
+      answer: fields<Answer<'join'>>({
+        cluster: clusterId,
+        sponsor: id,
+        roster,
+        clock: hlc,
+        members,
+        acquainted: flag,
+      }),
     },
     publish: {
       question: fields<Question<'publish'>>({
@@ -247,7 +258,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
       }),
     },
     'missed-entries': {
-      question: fields<Question<'missed-entries'>>({ vectors, folded: shortHash, bootstrap: flag }),
+      question: fields<Question<'missed-entries'>>({ vectors, folded: hashOrWriters }),
       answer: fields<Answer<'missed-entries'>>({
         entries,
         frontier: hlc,

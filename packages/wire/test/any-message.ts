@@ -134,7 +134,14 @@ export const anyMessages: AnyMessages = {
   },
   join: {
     question: fc.record({ joiner: anyMember, rebuild: fc.boolean(), former: fc.array(anyId, { maxLength: 8 }) }),
-    answer: fc.record({ cluster: anyClusterId, sponsor: anyId, roster: anyRoster, clock: anyHlc, members: anyMembers }),
+    answer: fc.record({
+      cluster: anyClusterId,
+      sponsor: anyId,
+      roster: anyRoster,
+      clock: anyHlc,
+      members: anyMembers,
+      acquainted: fc.boolean(),
+    }),
   },
   publish: {
     question: fc.record({
@@ -183,7 +190,7 @@ export const anyMessages: AnyMessages = {
     }),
   },
   'missed-entries': {
-    question: fc.record({ vectors: anyVectors, folded: anyShortHash, bootstrap: fc.boolean() }),
+    question: fc.record({ vectors: anyVectors, folded: fc.oneof(anyShortHash, anyIds) }),
     answer: fc.record({
       entries: anyEntries,
       frontier: anyHlc,

@@ -181,7 +181,7 @@ describe('the largest that a replica may send', () => {
   const brief: MemberUpdate = { ...member, name: 'n', address: 'h:1', clientUrl: 'http://h:1', version: '1' }
 
   const frontier = version.hlc
-  const asking = { folded: short, bootstrap: false }
+  const asking = { folded: short }
   const answering = { entries: [], frontier, folded: ids(1_000), clock: frontier }
 
   it.each<[string, QuestionName, unknown]>([

@@ -55,7 +55,7 @@ describe('a message whose fields are wrong', () => {
   flipped[envelope.length - 1] = 0
   const [writer, laterWriter] = [new Uint8Array(8).fill(1), new Uint8Array(8).fill(2)]
   const ZERO = [0, 0]
-  const vectorsOf = (...rows: readonly [number, unknown][]): unknown => [rows, short, false]
+  const vectorsOf = (...rows: readonly [number, unknown][]): unknown => [rows, short]
   const vectors = (...vector: readonly [Uint8Array, ...number[]][]): unknown => vectorsOf([0, vectorRow(...vector)])
   const publication = (known: unknown[], evicted: unknown[], frontier: unknown[]): unknown => [
     [known, evicted],
