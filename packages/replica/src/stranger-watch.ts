@@ -47,12 +47,15 @@ export class StrangerWatch {
   readonly #refused = new Map<ReplicaId, Span>()
   /** Those that have known us, as their answers in this run tell, or that they let us in. */
   readonly #introduced: Set<ReplicaId>
+  /** Whether half of the others have known us at some moment: they have told of us, and may be evicted since. */
+  #isEstablished: boolean
   /** Those whose name another member bears by now. */
   readonly #replaced = new Map<ReplicaId, Span>()
 
   constructor(context: StrangerWatchContext) {
     this.#context = context
     this.#introduced = new Set(context.sponsor === '' ? [] : [context.sponsor])
+    this.#isEstablished = !context.isNew
   }
 
   /** Takes note of how a member answered: with an answer, or with an error. */
@@ -60,6 +63,7 @@ export class StrangerWatch {
     if (error === undefined || (error instanceof RefusalError && REFUSALS_TO_MEMBERS.has(error.code))) {
       this.#refused.delete(replica)
       this.#introduced.add(replica)
+      this.#isEstablished ||= this.#isKnownToHalf
       return
     }
     if (!(error instanceof RefusalError) || error.code !== 'not-introduced') return
@@ -70,12 +74,17 @@ export class StrangerWatch {
   /**
    * Whether we may let others in. Whoever does not know us would not know them either; and a sponsor may be all that knows us
    * while it is evicted elsewhere, so in the run in which we joined half of the others have to know us first. Not more, or nobody
-   * could be let in where one of three is away and the second was replaced.
+   * could be let in where one of three is away and the second was replaced. And only once: when all of those are replaced later, it
+   * may be left to us to let their successors in.
    */
   get mayIntroduce(): boolean {
+    this.#isEstablished ||= this.#isKnownToHalf
+    return this.refusing().length === 0 && this.#isEstablished
+  }
+
+  get #isKnownToHalf(): boolean {
     const others = this.#others()
-    const introduced = others.filter((replica) => this.#introduced.has(replica)).length
-    return this.refusing().length === 0 && (!this.#context.isNew || introduced * 2 >= others.length)
+    return others.filter((replica) => this.#introduced.has(replica)).length * 2 >= others.length
   }
 
   /** Members of which it is worth asking whether they know us. */

@@ -84,6 +84,18 @@ describe('a member that others do not know', () => {
     expect(joined.mayIntroduce).toBe(true)
   })
 
+  // Found by the simulator (seed 112461): all that it knew were evicted, and of their successors it had let in none was there yet.
+  it('goes on letting others in when those that knew it are replaced', () => {
+    const members = [SELF, 'a', 'b', 'c']
+    const [, watch] = watchAmong(members, 10_000, true)
+    watch.note('a')
+    watch.note('b')
+    members.splice(1, 3, 'd', 'e')
+    expect(watch.mayIntroduce).toBe(true)
+    watch.note('d', WHO)
+    expect(watch.mayIntroduce).toBe(false)
+  })
+
   it('is forgotten by whoever knew it and does not any more', () => {
     const [, watch] = watchAmong([SELF, 'a', 'b', 'c'])
     watch.note('a', WHO)
