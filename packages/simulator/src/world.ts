@@ -291,20 +291,20 @@ export class World {
     return this.machines.some(({ name, roster }) => roster.evicted.includes(replica) && !away.has(name))
   }
 
-  /** Whether it is a member for all that is known, with all that it ever held. */
-  isSoundMember(machine: Machine): boolean {
-    return machine.wasMember && machine.disk.exists && !machine.isOld && !this.isFenced(machine)
+  /** Whether it was let in for all that is known, and has all that it ever held. */
+  #isSound(machine: Machine): boolean {
+    return machine.replica !== '' && machine.disk.exists && !machine.isOld && !this.isFenced(machine)
   }
 
   /**
    * Whether nobody else of its cluster is a member with all its data, so that nobody could give any back; or whether those who
-   * are would be strangers to each other without it. No program may believe strangers (frontier.md R14), so that is for
+   * are, and those who were let in already, would be strangers to each other without it. No program may believe strangers (frontier.md R14), so that is for
    * operators to decide.
    */
   isNeeded(machine: Machine): boolean {
-    const members = this.machines.filter((other) => other.cluster === machine.cluster && this.isSoundMember(other))
-    const others = members.filter((other) => other !== machine)
-    return others.length === 0 || islandsOf(others) > islandsOf(members)
+    const known = this.machines.filter((other) => other.cluster === machine.cluster && this.#isSound(other))
+    const others = known.filter((other) => other !== machine)
+    return !others.some(({ wasMember }) => wasMember) || islandsOf(others) > islandsOf(known)
   }
 
   freeze(machine: Machine): void {
