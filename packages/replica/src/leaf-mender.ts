@@ -120,10 +120,15 @@ export class LeafMender {
       if (next === undefined) return
       const [leaf, peer] = next
       this.#waiting.delete(leaf)
-      await this.#ask(leaf, peer, [])
-      // Whoever is found to be in the wrong is mended by whoever can.
-      if (this.#context.suspects.isSuspect(leaf)) await this.mend(leaf)
+      // What was not expected is in the log; the other leaves are looked at all the same.
+      await this.#examine(leaf, peer).catch(() => {})
     }
+  }
+
+  async #examine(leaf: Leaf, peer: ReplicaId): Promise<void> {
+    await this.#ask(leaf, peer, [])
+    // Whoever is found to be in the wrong is mended by whoever can.
+    if (this.#context.suspects.isSuspect(leaf)) await this.mend(leaf)
   }
 
   async #ask(leaf: Leaf, peer: ReplicaId, unreadable: readonly Address[]): Promise<LeafOutcome> {

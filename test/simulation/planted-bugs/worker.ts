@@ -15,8 +15,6 @@ const bug = PLANTED_BUGS.find(({ name }) => name === process.env['PLANTED_BUG'])
 if (bug === undefined) throw new Error('which bug?')
 const { scenario, foundBy } = bug
 const plan = scenario && { plan: parseScenario(JSON.stringify(scenario)) }
-// What a bug does to the program itself, as to a promise that nobody awaits, is not what checkers are to find.
-process.on('unhandledRejection', () => {})
 process.send?.(await search())
 
 async function search(): Promise<Finding> {
