@@ -6,7 +6,7 @@ import type { Leaf, Partition } from './placement/partition.ts'
 import type { FrontierGrounds, PurgeRecord, Totals } from './ports.ts'
 import type { Address } from './record/address.ts'
 import type { Digest, Entry } from './record/entry.ts'
-import type { ClusterId, ReplicaId, RunId, Version, WriterId } from './version/version.ts'
+import type { ClusterId, JoinTicket, ReplicaId, RunId, Version, WriterId } from './version/version.ts'
 import type { VectorRows } from './vector/version-vector.ts'
 
 /** The first 8 bytes of a hash, as a byte string: enough to tell replicas apart, a quarter of the traffic. */
@@ -63,6 +63,8 @@ export interface Conversations {
       readonly name: string
       /** Whether it is a bootstrapped member and may sponsor a joiner. */
       readonly member: boolean
+      /** Good for one request to join, soon, at this process. */
+      readonly ticket: JoinTicket
     }
   }
   /**
@@ -77,6 +79,8 @@ export interface Conversations {
   readonly join: {
     readonly question: {
       readonly joiner: MemberUpdate
+      /** From the answer to `hello`: so an old request that comes again evicts nobody who bears the joiner's name by now. */
+      readonly ticket: JoinTicket
       /** Replaces the member of the same name, which is evicted. */
       readonly rebuild: boolean
       /** Who this node was before, as its directory proves: no replica any more (R15, R16), and evicted with the answer. */

@@ -8,6 +8,7 @@ import {
   type Answer,
   type Clock,
   type Identity,
+  type JoinTicket,
   type KnownPeer,
   type Log,
   type MemberUpdate,
@@ -113,7 +114,7 @@ export async function askForSponsor(context: JoinContext): Promise<Sponsorship |
     for (const seed of shuffled(context.seeds, random)) {
       const answer = await hello(seed, context)
       if (answer === undefined || answer === 'stranger' || !answer.member) continue
-      const sponsorship = await askOne(seed, replica, context)
+      const sponsorship = await askOne(seed, { replica, ticket: answer.ticket }, context)
       if (sponsorship !== undefined) return sponsorship
     }
     log.info('no-sponsor-yet', { seeds: context.seeds })
@@ -122,10 +123,14 @@ export async function askForSponsor(context: JoinContext): Promise<Sponsorship |
   return undefined
 }
 
-async function askOne(seed: string, replica: ReplicaId, context: JoinContext): Promise<Sponsorship | undefined> {
+async function askOne(
+  seed: string,
+  { replica, ticket }: { readonly replica: ReplicaId; readonly ticket: JoinTicket },
+  context: JoinContext,
+): Promise<Sponsorship | undefined> {
   const { transport, self, rebuild, former = [], clock, driftMs, log, changeMembership } = context
   const joiner: MemberUpdate = { ...self, replica, state: 'alive', incarnation: 1 }
-  const question = { joiner, rebuild, former }
+  const question = { joiner, ticket, rebuild, former }
   try {
     const peer = { replica: '', address: seed }
     const sponsorship = await transport.ask(peer, 'join', question, context.peerTimeoutMs)
@@ -221,6 +226,8 @@ export interface Introduction {
   readonly self: ReplicaId
   readonly sponsor: ReplicaId
   readonly knowledge: () => Knowledge
+  /** Stores what a member that knows us answers: another joiner that it knows may know us by nobody else, and waits for us. */
+  readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
 }
 
 /**
@@ -236,7 +243,7 @@ const HEARD_OF_MS = 15_000
  * @throws {FatalError} `sponsor_lost`
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
-  const { ask, others, self, sponsor, knowledge } = introduction
+  const { ask, others, self, sponsor, knowledge, learn } = introduction
   const introduced = new Set<ReplicaId>()
   const startedMs = context.clock.monotonicMs()
   /** Since when members that are here have refused it, and nobody who is here knows it. */
@@ -254,8 +261,9 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
     for (const replica of awaited()) {
       try {
         const question = { ...knowledge(), partitions: [], wanted: HLC_ZERO }
-        const { roster } = await ask(replica, 'publish', question, context.peerTimeoutMs)
-        if (roster.known.includes(self)) introduced.add(replica)
+        const answer = await ask(replica, 'publish', question, context.peerTimeoutMs)
+        if (answer.roster.known.includes(self)) introduced.add(replica)
+        await learn(answer, replica)
       } catch (error) {
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
         context.log.info('not-introduced-yet', { peer: replica, error: error.message })

@@ -67,6 +67,8 @@ export type LeafOutcome =
 
 /** Each answer but the last brings a frame of entries, a roster or a frontier: 64 MiB of one leaf are more than there is. */
 const QUESTIONS_MAX = 64
+/** A roster and a frontier, and what of both came meanwhile. A run that takes neither on trust has to pull first (`pullRound`). */
+const UNEQUAL_MAX = 4
 /** A reader may wait for it. Whoever takes longer is asked again by the next round. */
 const ANSWER_TIMEOUT_MS = 2_000
 /** Each is a search through all that is remembered of purges. */
@@ -93,6 +95,7 @@ export async function repairLeaf(
   const { ask, state, clock, driftMs, suspects } = context
   let hidden = 0
   let put = 0
+  let unequal = 0
   for (let asked = 0; asked < QUESTIONS_MAX; asked++) {
     await context.sweep()
     const folded = state().folded
@@ -102,11 +105,10 @@ export async function repairLeaf(
       for (const address of unreadable) if (typeof view.read(address) !== 'object') lost.push(address)
     })
     const answer = await ask(peer, 'sound-leaf', questionOf(leaf, mine), ANSWER_TIMEOUT_MS)
-    if (!answer.sameRoster) {
-      await context.publishTo(peer)
-      continue
-    }
-    if (compareHlc(answer.frontier, mine.frontier) !== 0) {
+    const isSameFrontier = compareHlc(answer.frontier, mine.frontier) === 0
+    if (!answer.sameRoster || !isSameFrontier) {
+      if (++unequal > UNEQUAL_MAX) return NO_HELP
+      if (!answer.sameRoster) await context.publishTo(peer)
       await context.learnFrontier(answer.frontier, peer)
       continue
     }

@@ -12,6 +12,7 @@ import {
 } from '@grapevine/core'
 import { refusedWhilePaused } from './answer.ts'
 import { hello } from './join.ts'
+import { JoinTickets } from './join-tickets.ts'
 import type { MemberParts } from './member-parts.ts'
 import type { ReplicaLife } from './replica-life.ts'
 import type { ReplicaOptions } from './replica-options.ts'
@@ -23,10 +24,12 @@ import { sponsor } from './sponsor.ts'
 export class PeerFace {
   readonly #options: ReplicaOptions
   readonly #life: ReplicaLife
+  readonly #tickets: JoinTickets
 
   constructor(options: ReplicaOptions, life: ReplicaLife) {
     this.#options = options
     this.#life = life
+    this.#tickets = new JoinTickets(options)
   }
 
   /** Empty texts before this node belongs to a cluster. */
@@ -67,10 +70,13 @@ export class PeerFace {
       replica: identity?.replica ?? '',
       name: this.#options.self.name,
       member: this.#life.own.readiness.problem === undefined,
+      ticket: this.#tickets.issue(),
     }
   }
 
   #sponsor(question: Question<'join'>, member: MemberParts): Promise<Answer<'join'>> {
+    if (!this.#tickets.redeem(question.ticket))
+      throw new RefusalError('busy', 'this request to join is an old one, or asked elsewhere: say hello, and ask again')
     // A joiner would lose its sponsor, and have to begin anew.
     if (this.#life.own.readiness.isLeaving) throw new RefusalError('busy', 'this node is leaving')
     return sponsor(question, {

@@ -289,7 +289,7 @@ export class ReplicaLife {
         .filter((replica) => replica !== identity.replica)
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
     await awaitIntroduction(
-      { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge },
+      { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge, learn: member.learn },
       joining,
     )
     if (this.own.readiness.isStopping) return

@@ -27,6 +27,7 @@ async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['
       { replica: SILENT, standing: silent },
     ],
     knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
+    learn: () => Promise.resolve(),
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
   let done = false
@@ -67,6 +68,7 @@ it.each([
       { replica: SILENT, standing: isGone ? 'away' : 'here' },
     ],
     knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
+    learn: () => Promise.resolve(),
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
   let ended: unknown

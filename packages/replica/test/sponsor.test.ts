@@ -46,7 +46,7 @@ async function rosterAfterJoin(
     learn: () => {},
   } as unknown as FailureDetector
   await sponsor(
-    { joiner: memberCalled('n2', NEW, 'alive'), rebuild, former },
+    { joiner: memberCalled('n2', NEW, 'alive'), ticket: NEW, rebuild, former },
     {
       state,
       detector,
@@ -55,7 +55,9 @@ async function rosterAfterJoin(
       publishToAll: () => {},
       hello: () =>
         Promise.resolve(
-          livesThere === undefined ? undefined : { cluster: '', replica: livesThere, name: 'n2', member: false },
+          livesThere === undefined
+            ? undefined
+            : { cluster: '', replica: livesThere, name: 'n2', member: false, ticket: NEW },
         ),
       changeMembership: (change) => {
         roster =

@@ -46,7 +46,7 @@ describe('asking', () => {
     const { peer } = await network.node({
       answers: {
         ...echoUpdates,
-        hello: () => ({ cluster: CLUSTER, replica: ASKED, name: 'n2', member: true }),
+        hello: () => ({ cluster: CLUSTER, replica: ASKED, name: 'n2', member: true, ticket: ASKED }),
         rumors: ({ entries, hops }) => ({ known: entries.map((_, index) => index), lacking: [hops] }),
         'swap-entries': ({ entries, want }) => ({ entries: want.length === 0 ? [] : entries, taken: entries.length }),
         'missed-entries': ({ vectors }) => ({
@@ -59,7 +59,7 @@ describe('asking', () => {
       },
     })
     const client = network.client()
-    expect(await client.ask(peer, 'hello', {}, ASK_MS)).toMatchObject({ name: 'n2', member: true })
+    expect(await client.ask(peer, 'hello', {}, ASK_MS)).toMatchObject({ name: 'n2', member: true, ticket: ASKED })
     expect(await client.ask(peer, 'rumors', { entries: [entry], hops: 2 }, ASK_MS)).toEqual({
       known: [0],
       lacking: [2],
@@ -94,7 +94,9 @@ describe('asking', () => {
   })
 
   it('an address of which nobody knows who lives there takes whoever answers', async () => {
-    const answers = { hello: () => ({ cluster: 'e'.repeat(32), replica: STRANGER, name: 'n9', member: true }) }
+    const answers = {
+      hello: () => ({ cluster: 'e'.repeat(32), replica: STRANGER, name: 'n9', member: true, ticket: ASKED }),
+    }
     const { peer } = await network.node({ answers, cluster: 'e'.repeat(32), replica: STRANGER })
     const answer = await network.client('', '').ask({ ...peer, replica: '' }, 'hello', {}, ASK_MS)
     expect(answer).toMatchObject({ replica: STRANGER })
@@ -130,7 +132,7 @@ describe('no answer', () => {
         ...echoUpdates,
         hello: () =>
           new Promise((resolve) => {
-            finish = () => resolve({ cluster: '', replica: '', name: '', member: false })
+            finish = () => resolve({ cluster: '', replica: '', name: '', member: false, ticket: ASKED })
           }),
       },
     })

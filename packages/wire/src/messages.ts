@@ -210,10 +210,21 @@ export function messageCodecs(hash: Hash): MessageCodecs {
   return {
     hello: {
       question: nothing,
-      answer: fields<Answer<'hello'>>({ cluster: clusterIdOrNone, replica: idOrNone, name: text(255), member: flag }),
+      answer: fields<Answer<'hello'>>({
+        cluster: clusterIdOrNone,
+        replica: idOrNone,
+        name: text(255),
+        member: flag,
+        ticket: id,
+      }),
     },
     join: {
-      question: fields<Question<'join'>>({ joiner: member, rebuild: flag, former: list(id, FORMER_IDS_MAX) }),
+      question: fields<Question<'join'>>({
+        joiner: member,
+        ticket: id,
+        rebuild: flag,
+        former: list(id, FORMER_IDS_MAX),
+      }),
       answer: fields<Answer<'join'>>({
         cluster: clusterId,
         sponsor: id,

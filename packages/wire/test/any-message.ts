@@ -130,10 +130,16 @@ export const anyMessages: AnyMessages = {
       replica: fc.oneof(fc.constant('' as const), anyId),
       name: anyText,
       member: fc.boolean(),
+      ticket: anyId,
     }),
   },
   join: {
-    question: fc.record({ joiner: anyMember, rebuild: fc.boolean(), former: fc.array(anyId, { maxLength: 8 }) }),
+    question: fc.record({
+      joiner: anyMember,
+      ticket: anyId,
+      rebuild: fc.boolean(),
+      former: fc.array(anyId, { maxLength: 8 }),
+    }),
     answer: fc.record({
       cluster: anyClusterId,
       sponsor: anyId,

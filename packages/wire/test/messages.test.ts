@@ -66,7 +66,7 @@ describe('a message whose fields are wrong', () => {
   ]
 
   it.each<[string, QuestionName, unknown]>([
-    ['too few fields', 'join', [member, true]],
+    ['too few fields', 'join', [member, id, true]],
     ['too many fields', 'probe', [[], 1]],
     ['an entry that fails its checksum (F17)', 'rumors', [[envelope, flipped], 0]],
     ['an entry that is text', 'rumors', [['entry'], 0]],
@@ -149,7 +149,7 @@ describe('a message whose fields are wrong', () => {
 
   it('leaves a neighbour alone that differs by nothing but that', () => {
     const rows: [QuestionName, unknown][] = [
-      ['join', [member, true, []]],
+      ['join', [member, id, true, []]],
       ['rumors', [[envelope, envelope], 64]],
       ['probe', [[member.with(7, 2 ** 53 - 1)]]],
       ['report', [[PARTITIONS - 1], ZERO]],

@@ -6,6 +6,8 @@ export type ReplicaId = string
 export type WriterId = string
 /** 64 random bits as 16 hexadecimal digits, drawn by each process: two of them at once with one replica id are one too many. */
 export type RunId = string
+/** 64 random bits as 16 hexadecimal digits, drawn by whoever is asked to let a node in. */
+export type JoinTicket = string
 /** 128 random bits as 32 hexadecimal digits, drawn by the founder of a cluster. */
 export type ClusterId = string
 
