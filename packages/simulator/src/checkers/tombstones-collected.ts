@@ -18,20 +18,24 @@ export const tombstonesCollected: CheckerKind = {
   guards: 'P6, R9',
   asserts:
     'Tombstones go: when all members of a cluster have been ready and nobody has stored anything for two purge periods, no node holds one at the audit. ' +
-    'A node that is away holds them back, unless it was evicted; so do entries that are parked, and damaged disks.',
+    'A node that is away holds them back, unless one that is here knows it to be evicted; so do entries that are parked, and damaged disks.',
   watch(complain, { diskIsSeen, vectorsConverge, purgeIntervalMs }) {
     const lives = new NodeLives()
     const audit = new Audit(lives)
-    const evicted = new Set<string>()
+    /** Whom each node knows to be evicted. What only an evicted one knew is gone with its directory. */
+    const marks = new Map<string, Set<string>>()
     let busyMs = 0
     let auditMs = 0
     return {
       first(event) {
-        lives.see(event)
+        const ended = lives.see(event)
+        if (ended !== undefined) marks.delete(ended)
         audit.see(event)
       },
-      opinion({ ofReplica, state }) {
-        if (state === 'evicted' && ofReplica !== undefined) evicted.add(ofReplica)
+      opinion({ node, ofReplica, state }) {
+        if (state !== 'evicted' || ofReplica === undefined) return
+        const known = marks.get(node) ?? new Set()
+        marks.set(node, known.add(ofReplica))
       },
       process({ atMs }) {
         busyMs = atMs
@@ -48,7 +52,8 @@ export const tombstonesCollected: CheckerKind = {
         const shown = new Set(audit.compared.map(({ node }) => node))
         for (const [cluster, compared] of audit.clusters) {
           const holders = [...lives.names].filter((node) => !shown.has(node) && lives.cluster(node) === cluster)
-          if (holders.some((node) => !evicted.has(lives.replica(node) ?? ''))) continue
+          const isEvicted = (replica: string): boolean => compared.some(({ node }) => marks.get(node)?.has(replica))
+          if (holders.some((node) => !isEvicted(lives.replica(node) ?? ''))) continue
           if (compared.some(({ node, parked }) => parked > 0 || lives.isDamaged(node))) continue
           for (const { node, atMs, entries } of compared) {
             const left = entries.filter(({ state }) => state === 'tombstone')

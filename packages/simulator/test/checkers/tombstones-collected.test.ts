@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { checkHistory, type HistoryEvent } from '../../src/index.ts'
 import { opinion, purges } from './events.ts'
-import { C_STAYS_AWAY, everywhere, holding, tale, and, Y2 } from './tale.ts'
+import { C_STAYS_AWAY, everywhere, holding, joinsAnew, tale, and, Y2 } from './tale.ts'
 
 // In the tale the tombstone of y stays, since most tales do not say how often nodes look.
 const PURGE_INTERVAL_MS = 10_000
@@ -42,6 +42,13 @@ describe('tombstones-collected', () => {
     expect(complaints(tale(...C_STAYS_AWAY, evicted))).toEqual(
       ['a', 'b'].map((node) => `tombstones-collected: ${node} y`),
     )
+  })
+
+  it('does not count an eviction that only a node knew whose directory is gone', () => {
+    const known = and(opinion(13_000, 'a', 'c', 'evicted'))
+    expect(complaints(tale(...C_STAYS_AWAY, known)).length).toBeGreaterThan(0)
+    const forgotten = complaints(tale(...C_STAYS_AWAY, known, joinsAnew(14_000, 'a', 'e')))
+    expect(forgotten.filter((complaint) => complaint.startsWith('tombstones-collected'))).toEqual([])
   })
 
   it('asks nothing of a node that has parked something', () => {
