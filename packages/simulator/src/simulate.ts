@@ -1,4 +1,4 @@
-import { audit } from './audit.ts'
+import { audit, vectorHashesIn } from './audit.ts'
 import { DEFAULT_SETTINGS } from '@grapevine/replica'
 import { allCheckers } from './checkers/all-checkers.ts'
 import type { CheckOptions } from './checkers/checker-kind.ts'
@@ -109,12 +109,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'heal', away: [...away], deadlineMs })
   injector.mendAll(away)
   const healingMs = world.nowMs
-  let lookedAtMs = 0
-  const hasHealed = (): boolean => {
-    if (world.nowMs - lookedAtMs < Math.min(LOOK_MS, intervalMs)) return false
-    lookedAtMs = world.nowMs
-    return doAgree(world, away)
-  }
+  const hasHealed = nowAndThen(world, Math.min(LOOK_MS, intervalMs), () => doAgree(world, away))
   const deadline = new HealingDeadline(healingMs, deadlineMs)
   do {
     await world.run(deadline.atMs, hasHealed)
@@ -135,9 +130,10 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     recorder.fault(world.nowMs, 'replay', 'when all is over', true)
     world.network.replayArchived(REPLAYED_AT_THE_END, world.nowMs)
     await world.run(world.nowMs + REPLAY_MS)
-    // A purge that is under way reaches the nodes one after the other. And a node that was rolled back may have heard only now,
-    // from a frame of its own former run, and has to join anew.
-    await world.run(world.nowMs + 2 * COMING_BACK_MS, () => doAgree(world, away))
+    // A purge that is under way reaches the nodes one after the other, and so does what an old rumor told one of them. And a node that
+    // was rolled back may have heard only now, from a frame of its own former run, and has to join anew.
+    const haveSettled = (): boolean => doAgree(world, away) && (pullIntervalMs === 0 || haveSeenTheSame(world, away))
+    await world.run(world.nowMs + 2 * COMING_BACK_MS, nowAndThen(world, LOOK_MS, haveSettled))
   }
 
   recorder.write({ type: 'phase', atMs: world.nowMs, phase: 'audit' })
@@ -225,6 +221,24 @@ function doAgree(world: World, away: ReadonlySet<string>): boolean {
     roots.set(cluster, root)
   }
   return true
+}
+
+/** Whether those of each cluster who are meant to be here have the same vectors. What is parked is not seen yet. */
+function haveSeenTheSame(world: World, away: ReadonlySet<string>): boolean {
+  const hashes = vectorHashesIn(world)
+  const here = world.machines.filter(({ name, running }) => !away.has(name) && running?.replica?.status().parked === 0)
+  const pairs = here.map((machine) => `${machine.cluster} ${hashes.get(machine)}`)
+  return new Set(pairs).size === new Set(here.map(({ cluster }) => cluster)).size
+}
+
+/** Looks each so many milliseconds of virtual time, since it takes more than a moment of real time. */
+function nowAndThen(world: World, eachMs: number, holds: () => boolean): () => boolean {
+  let lookedAtMs = 0
+  return () => {
+    if (world.nowMs - lookedAtMs < eachMs) return false
+    lookedAtMs = world.nowMs
+    return holds()
+  }
 }
 
 /** Whether somebody is suspected, or somebody who runs is not seen alive. */

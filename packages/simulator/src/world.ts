@@ -1,14 +1,4 @@
-import {
-  bytesOf,
-  hexOf,
-  RefusalError,
-  StoreError,
-  vectorText,
-  type VersionVector,
-  type Roster,
-  standingOf,
-  type WriterId,
-} from '@grapevine/core'
+import { RefusalError, StoreError, type Roster, standingOf } from '@grapevine/core'
 import { DEFAULT_SETTINGS, FatalError, LeaveError, RunningReplica, type ReplicaSettings } from '@grapevine/replica'
 import { openDirectory } from '@grapevine/storage'
 import { EventQueue } from './event-queue.ts'
@@ -519,10 +509,4 @@ function areAcquainted(one: Machine, other: Machine): boolean {
 
 function seedOf({ name }: Machine): string {
   return `${name}.seeds:7701`
-}
-
-/** As two replicas compare them, but for writers that some have folded away and others will in a moment. */
-export function vectorHashOf(vectors: readonly VersionVector[], folded: ReadonlySet<WriterId>): string {
-  const texts = vectors.map((vector) => vectorText(vector.rows().filter(([writer]) => !folded.has(writer))))
-  return hexOf(sha256.sha256(bytesOf(texts.join('\n'))))
 }

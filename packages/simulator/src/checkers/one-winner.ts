@@ -58,6 +58,7 @@ export const oneWinner: CheckerKind = {
         const read = open.get(op)
         open.delete(op)
         if (read === undefined || outcome !== 'ok' || version === undefined) return
+        if (repeating.has(replicaOf(version))) return
         const { key, node } = read
         const where = `as op ${op} reads it on ${node}`
         const held = known.get(version)

@@ -139,6 +139,15 @@ export const PERMITTED: readonly Permitted[] = [
     everywhere((node) => holding(node, { v: row('v', versionAt(9_310, 'c'), 'v1') })),
   ),
   permitted(
+    'and the same key, whose readers are told both',
+    and(put(9_300, 20, ['bob', 'c'], 'v', 'v1'), stores(9_310, 'c', 'v', versionAt(9_310, 'c'), 'v1', 3)),
+    and(lost(9_330, 20), damage(9_500, 'c', 'rolled-back'), remove(12_800, 22, ['carl', 'c'], 'v')),
+    and(stores(12_801, 'c', 'v', versionAt(9_310, 'c'), null, 1, { dot: [writerOf('d'), 1] })),
+    and(applied(12_850, 22, versionAt(9_310, 'c')), get(12_900, 23, ['carl', 'c'], 'v')),
+    and(reads(12_901, 23, null, versionAt(9_310, 'c'))),
+    joinsAnew(14_000, 'c', 'e'),
+  ),
+  permitted(
     'a damaged disk hides a row, and its node and the others notice',
     and(damage(9_500, 'c', 'damaged'), { type: 'integrity-fault', atMs: 14_000, node: 'c', peer: 'a' }),
     holding('c', { w: undefined }, { corrupt: 1, root: 'old' }),
