@@ -75,7 +75,8 @@ export interface AnswerContext {
   /** Takes over a higher frontier (frontier.md R11). */
   readonly learnFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
-  readonly mayPromise: () => boolean
+  /** Whether this run has lost nothing, and so may publish (frontier.md I2, R16). */
+  readonly isAcquainted: () => boolean
   /** Drops what the frontier makes absent, to the last row. */
   readonly sweep: () => Promise<void>
   readonly tombstones: TombstoneWatch
@@ -100,7 +101,7 @@ export function answerers(context: AnswerContext): Answerers {
       if (question.partitions.length > 0 && context.twins.twin !== undefined)
         throw new RefusalError('cloned', 'another process goes by the id of this node')
       await context.learn(question, from)
-      if (question.partitions.length > 0 && !context.mayPromise())
+      if (question.partitions.length > 0 && !context.isAcquainted())
         throw new RefusalError('busy', 'this node has started, and not heard yet what all others have seen')
       await promiseAtLeast(question.wanted, context)
       if (question.partitions.length > 0) context.rollback.published()

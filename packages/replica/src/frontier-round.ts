@@ -76,11 +76,7 @@ function accountOf({ union }: Barrier, hash: Hash): Pick<FrontierGrounds, 'union
 
 /** Asks all other members. What they say is remembered, and nothing comes of it by itself. */
 export async function collectPublications(wanted: Hlc, context: FrontierContext): Promise<void> {
-  const { identity } = context.state()
-  const others = context
-    .state()
-    .members()
-    .filter((replica) => replica !== identity?.replica)
+  const others = context.state().others()
   await Promise.all(others.map((replica) => collect(replica, wanted, context)))
 }
 

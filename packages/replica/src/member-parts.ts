@@ -69,8 +69,8 @@ export interface MemberParts {
   readonly takeFolded: (folded: readonly WriterId[]) => Promise<void>
   readonly rollback: RollbackWatch
   readonly acquaintance: Acquaintance
-  /** Whether this run has heard from everybody, and so may publish (frontier.md I2, R16). */
-  readonly mayPromise: () => boolean
+  /** Whether this run has lost nothing, as it has heard from everybody, and so may publish (frontier.md I2, R16). */
+  readonly isAcquainted: () => boolean
   /** Looks whether what another member has seen shows that this directory was rolled back (frontier.md R16). */
   readonly checkClaims: (claims: Answer<'missed-entries'>['claims']) => void
   /** Exchanges with one member what both know of members, frontier and folded writers. */
@@ -148,10 +148,9 @@ export function assembleMember(context: MemberContext): MemberParts {
     },
   })
   const strangers: StrangerWatch = new StrangerWatch({
-    self: identity.replica,
     clock,
     log,
-    members: () => state().members(),
+    others: () => state().others(),
     isHeardOf: (replica) => detector.member(replica) !== undefined,
     antiEntropyIntervalMs: settings.antiEntropyIntervalMs,
     sponsor: identity.sponsor,
@@ -227,12 +226,7 @@ export function assembleMember(context: MemberContext): MemberParts {
 
   const rollback = new RollbackWatch(state().promise)
   const acquaintance = new Acquaintance(context.hasLostNothing)
-  const mayPromise = (): boolean =>
-    acquaintance.isComplete(
-      state()
-        .members()
-        .filter((replica) => replica !== identity.replica),
-    )
+  const isAcquainted = (): boolean => acquaintance.isComplete(state().others())
 
   function refuseAsRolledBack(): never {
     fail(rolledBackError(identity.name))
@@ -262,7 +256,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     await learnRoster(roster)
     // A joiner's vectors cover what they name and nothing else; it folds when the last partition was claimed.
     // Nor does a run take them unseen that may have lost some of their entries (see `pullRound`).
-    if (state().identity?.stage === 'member' && mayPromise()) await takeFolded(folded)
+    if (state().identity?.stage === 'member' && isAcquainted()) await takeFolded(folded)
     await learnFrontier(frontier, from)
   }
 
@@ -280,7 +274,7 @@ export function assembleMember(context: MemberContext): MemberParts {
 
   /** Members give each other their frontiers freely; a joiner takes its sponsor's with the claims (frontier.md R7, R11). */
   async function learnFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
-    if (!isFrontierNews(frontier) || !mayPromise()) return
+    if (!isFrontierNews(frontier) || !isAcquainted()) return
     await takeFrontier(frontier, from)
   }
 
@@ -345,7 +339,7 @@ export function assembleMember(context: MemberContext): MemberParts {
     takeFolded,
     rollback,
     acquaintance,
-    mayPromise,
+    isAcquainted,
     checkClaims,
     publishTo,
     publishToAll: async () => {
@@ -372,7 +366,7 @@ export function assembleMember(context: MemberContext): MemberParts {
       learn,
       learnFrontier,
       rollback,
-      mayPromise,
+      isAcquainted,
       sweep: () => purger.sweep(),
       tombstones,
       rumors,

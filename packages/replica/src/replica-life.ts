@@ -285,8 +285,7 @@ export class ReplicaLife {
     const knowledge = (): Knowledge => knowledgeOf(this.own.committer.state)
     const others: Introduction['others'] = () =>
       this.own.committer.state
-        .members()
-        .filter((replica) => replica !== identity.replica)
+        .others()
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
     await awaitIntroduction(
       { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge, learn: member.learn },
@@ -329,7 +328,7 @@ export class ReplicaLife {
       publishTo: member.publishTo,
       takeFrontier: member.takeFrontier,
       takeFolded: member.takeFolded,
-      isAcquainted: member.mayPromise,
+      isAcquainted: member.isAcquainted,
       checkClaims: member.checkClaims,
       isStopping: () => this.own.readiness.isStopping,
     }

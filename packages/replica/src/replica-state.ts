@@ -155,6 +155,11 @@ export class ReplicaState {
     return membersOf(this.#roster)
   }
 
+  /** The members but us. */
+  others(): ReplicaId[] {
+    return this.members().filter((replica) => replica !== this.#identity?.replica)
+  }
+
   vector(partition: Partition): VersionVector {
     return this.#vectors[partition] ?? new VersionVector()
   }

@@ -236,9 +236,7 @@ export class RunningReplica implements Replica {
 
   unheardOf(): readonly ReplicaId[] {
     const { detector } = this.#memberOrRefuse()
-    return this.#own.committer.state
-      .members()
-      .filter((replica) => replica !== this.#life.identity?.replica && detector.member(replica) === undefined)
+    return this.#own.committer.state.others().filter((replica) => detector.member(replica) === undefined)
   }
 
   scrub(): ScrubReport {

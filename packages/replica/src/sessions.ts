@@ -138,7 +138,13 @@ export class Sessions {
    */
   async #judgeLost(waiter: Waiter, complete: ReadonlySet<ReplicaId>, context: PullContext): Promise<void> {
     const { token, partition } = waiter
-    if (!this.#others().every((replica) => complete.has(replica))) return
+    if (
+      !this.#context
+        .state()
+        .others()
+        .every((replica) => complete.has(replica))
+    )
+      return
     for (const replica of complete) {
       const { answer } = await compareVectors(replica, context).catch(() => ({ answer: undefined }))
       if (answer === undefined) return
@@ -148,7 +154,13 @@ export class Sessions {
       }
     }
     // Somebody may have been introduced meanwhile.
-    if (!this.#others().every((replica) => complete.has(replica))) return
+    if (
+      !this.#context
+        .state()
+        .others()
+        .every((replica) => complete.has(replica))
+    )
+      return
     for (const each of token.lacking(this.seen, partition)) {
       this.#lost.note(each, token.rows(each))
       this.#context.log.warn('session-dots-lost', { partition: each })
@@ -160,11 +172,6 @@ export class Sessions {
     const live = this.#context.livePeers()
     const isOwner = ({ replica }: Peer): boolean => owners.has(replica)
     return [...live.filter(isOwner), ...live.filter((peer) => !isOwner(peer))]
-  }
-
-  #others(): readonly ReplicaId[] {
-    const state = this.#context.state()
-    return state.members().filter((replica) => replica !== state.identity?.replica)
   }
 }
 

@@ -2,13 +2,12 @@ import { RefusalError, type Clock, type Log, type Refusal, type ReplicaId } from
 import { FatalError } from './fatal-error.ts'
 
 export interface StrangerWatchContext {
-  readonly self: ReplicaId
   /** Who let us in; empty when we founded the cluster. */
   readonly sponsor: ReplicaId | ''
   readonly clock: Clock
   readonly log: Log
-  /** Members by our roster, us among them. */
-  readonly members: () => readonly ReplicaId[]
+  /** The members but us, by our roster. */
+  readonly others: () => readonly ReplicaId[]
   /** Whether anybody has told of where this member is. Of an attempt to join that came to nothing nobody ever does. */
   readonly isHeardOf: (replica: ReplicaId) => boolean
   readonly antiEntropyIntervalMs: number
@@ -83,7 +82,7 @@ export class StrangerWatch {
   }
 
   get #isKnownToHalf(): boolean {
-    const others = this.#others()
+    const others = this.#context.others()
     return others.filter((replica) => this.#introduced.has(replica)).length * 2 >= others.length
   }
 
@@ -91,7 +90,7 @@ export class StrangerWatch {
   get inDoubt(): readonly ReplicaId[] {
     if (!this.#context.isNew) return this.refusing()
     const refusing = new Set(this.refusing())
-    return this.#others().filter((replica) => refusing.has(replica) || !this.#introduced.has(replica))
+    return this.#context.others().filter((replica) => refusing.has(replica) || !this.#introduced.has(replica))
   }
 
   /**
@@ -104,7 +103,7 @@ export class StrangerWatch {
 
   /** Members that do not know us, by their last answer. */
   refusing(): readonly ReplicaId[] {
-    return this.#others().filter((replica) => this.#isFresh(this.#refused.get(replica)))
+    return this.#context.others().filter((replica) => this.#isFresh(this.#refused.get(replica)))
   }
 
   /** Another replica of this cluster bears the name of this member, which was evicted for that. */
@@ -119,7 +118,7 @@ export class StrangerWatch {
   unheard(isAlone: boolean): readonly ReplicaId[] {
     const refusing = new Set(this.refusing())
     if (refusing.size === 0 && !isAlone) return []
-    return this.#others().filter((replica) => !refusing.has(replica))
+    return this.#context.others().filter((replica) => !refusing.has(replica))
   }
 
   /** Whether we are no member, whatever our roster says. */
@@ -130,7 +129,7 @@ export class StrangerWatch {
   /** Some have refused us for so long that nobody can be left to introduce us; with those that were replaced they are most. */
   get #isRefused(): boolean {
     const long = this.refusing().filter((replica) => spanMs(this.#refused.get(replica)) >= this.#limitMs)
-    const others = this.#others()
+    const others = this.#context.others()
     const gone = others.filter((replica) => !long.includes(replica) && this.#isFresh(this.#replaced.get(replica)))
     return long.length > 0 && (long.length + gone.length) * 2 > others.length
   }
@@ -140,7 +139,7 @@ export class StrangerWatch {
    * the strangers: then they find that out in half the time. Whoever has just joined has less to lose.
    */
   get #isLeftBehind(): boolean {
-    const others = this.#others()
+    const others = this.#context.others()
     const limitMs = this.#context.isNew ? this.#limitMs : 2 * this.#limitMs
     const isGone = (replica: ReplicaId): boolean => {
       const replaced = this.#replaced.get(replica)
@@ -152,11 +151,6 @@ export class StrangerWatch {
 
   get #limitMs(): number {
     return Math.max(INTRODUCTION_MS_MIN, INTRODUCTION_INTERVALS * this.#context.antiEntropyIntervalMs)
-  }
-
-  #others(): readonly ReplicaId[] {
-    const { members, self } = this.#context
-    return members().filter((replica) => replica !== self)
   }
 
   #see(replica: ReplicaId, spans: Map<ReplicaId, Span>): void {

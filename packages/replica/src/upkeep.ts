@@ -327,7 +327,7 @@ export class Upkeep {
       log: options.log,
       ask: (replica, name, question) => member.ask(replica, name, question, timeoutMs),
     }
-    if (!member.mayPromise()) {
+    if (!member.isAcquainted()) {
       // Without the own promise nothing comes of it. For whom else it waits is of interest all the same.
       await collectPublications(HLC_ZERO, context)
       const replica = committer.state.identity?.replica ?? ''

@@ -28,11 +28,10 @@ function watchAmong(
   const time = new VirtualTime()
   const log = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} }
   const watch = new StrangerWatch({
-    self: SELF,
     sponsor: '',
     clock: time,
     log,
-    members: () => members,
+    others: () => members.filter((replica) => replica !== SELF),
     isHeardOf: (replica) => replica !== 'unheard-of',
     antiEntropyIntervalMs,
     isNew,
