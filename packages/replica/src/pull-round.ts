@@ -52,6 +52,7 @@ export interface PullResult {
 
 /** Of vectors in one question: half a frame. Partitions beyond wait for the next question. */
 const VECTOR_BYTES_PER_QUESTION_MAX: number = PEER_FRAME_BYTES_MAX / 2
+const BYTES_PER_FOLDED_WRITER = 10
 /** 1,024 answers of up to 1 MiB: a round that needs more goes on in the next. */
 const ANSWERS_PER_ROUND_MAX = 1_024
 
@@ -131,16 +132,18 @@ export async function pullPartitions(
   { source, namesFolded }: PullManner,
   context: PullContext,
 ): Promise<Pulled> {
-  let folded: readonly WriterId[] | undefined
+  let foldedThere: readonly WriterId[] | undefined
   let left = partitions
   let entries = 0
   for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
-    const vectors = vectorsOf(left, context.state())
-    const question = { vectors, folded: namesFolded ? context.state().foldedRows() : context.state().foldedHash() }
+    const state = context.state()
+    const folded = namesFolded ? state.foldedRows() : state.foldedHash()
+    const vectors = vectorsOf(left, state, VECTOR_BYTES_PER_QUESTION_MAX - folded.length * BYTES_PER_FOLDED_WRITER)
+    const question = { vectors, folded }
     const answer = await context.ask(peer, 'missed-entries', question)
     context.onAnswer?.()
     context.checkClaims(answer.claims)
-    folded ??= answer.folded
+    foldedThere ??= answer.folded
     const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
@@ -153,17 +156,21 @@ export async function pullPartitions(
     if (context.isStopping()) break
     await yieldToOthers(context.timers)
   }
-  return { entries, unclaimed: left, folded: folded ?? [] }
+  return { entries, unclaimed: left, folded: foldedThere ?? [] }
 }
 
 /** As many of the partitions, with what is seen of them, as one question may carry; at least one. */
-function vectorsOf(partitions: readonly Partition[], state: ReplicaState): (readonly [Partition, VectorRows])[] {
+function vectorsOf(
+  partitions: readonly Partition[],
+  state: ReplicaState,
+  bytesMax: number,
+): (readonly [Partition, VectorRows])[] {
   const vectors: (readonly [Partition, VectorRows])[] = []
   let bytes = 0
   for (const partition of partitions) {
     const rows = state.vector(partition).rows()
     bytes += vectorBytes(rows)
-    if (vectors.length > 0 && bytes > VECTOR_BYTES_PER_QUESTION_MAX) break
+    if (vectors.length > 0 && bytes > bytesMax) break
     vectors.push([partition, rows])
   }
   return vectors

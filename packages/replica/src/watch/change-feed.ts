@@ -57,7 +57,8 @@ const FOLDED_SETS_MAX = 64
  */
 export class ChangeFeed {
   readonly #context: ChangeFeedContext
-  readonly #ring: (FeedItem | undefined)[]
+  /** Grows to `itemsMax` once somebody watches. */
+  readonly #ring: (FeedItem | undefined)[] = []
   readonly #waiting = new Map<string, Set<() => void>>()
   readonly #folded = new Map<ShortHash, ReadonlySet<WriterId>>()
   #drops: DropLog | undefined
@@ -74,7 +75,6 @@ export class ChangeFeed {
 
   constructor(context: ChangeFeedContext) {
     this.#context = context
-    this.#ring = Array.from({ length: context.itemsMax })
   }
 
   /** Told of each entry with an expiry that is committed while somebody watches. */
@@ -116,7 +116,7 @@ export class ChangeFeed {
   }
 
   at(number: number): FeedItem {
-    const item = this.#ring[number % this.#ring.length]
+    const item = this.#ring[number % this.#context.itemsMax]
     assert(item !== undefined && number >= this.#tail && number < this.#head, 'the feed has no such item')
     return item
   }
@@ -266,9 +266,9 @@ export class ChangeFeed {
 
   #push(item: FeedItem): void {
     if (this.#watchers === 0) return
-    this.#ring[this.#head % this.#ring.length] = item
+    this.#ring[this.#head % this.#context.itemsMax] = item
     this.#head++
-    this.#tail = Math.max(this.#tail, this.#head - this.#ring.length)
+    this.#tail = Math.max(this.#tail, this.#head - this.#context.itemsMax)
   }
 
   #wakeTouched(changes: readonly Change[]): void {

@@ -54,16 +54,16 @@ export const nothingDeletedReturns: CheckerKind = {
         if (state === 'tombstone') return raise(tombstones, node, key, version)
         const here = tombstones.get(node)?.get(key)
         const gone = purged.get(durable.lives.cluster(node))?.get(key)
-        const entry = nameOf(state, value, version)
+        const entry = (): string => nameOf(state, value, version)
         if (here !== undefined && version < here)
-          complain({ atMs, node, key, message: `${node} stores ${entry} though ${here} had deleted it there` })
+          complain({ atMs, node, key, message: `${node} stores ${entry()} though ${here} had deleted it there` })
         // An expired value goes under its own version, and a joiner may be given it by a sponsor that has not heard of that yet.
         else if (gone !== undefined && version < gone && !evicted.has(node) && !durable.lives.isRolledBack(node))
           complain({
             atMs,
             node,
             key,
-            message: `${node} stores ${entry} though its tombstone ${gone} was purged already`,
+            message: `${node} stores ${entry()} though its tombstone ${gone} was purged already`,
           })
       },
       purged({ node, key, version }) {

@@ -38,16 +38,16 @@ export const nothingDurableLost: CheckerKind = {
       },
       stored({ atMs, node, key, version, before, state, value }) {
         const held = durable.of(node, key)
-        const now = nameOf(state, value, version)
+        const now = (): string => nameOf(state, value, version)
         if (held !== undefined && version < held.version)
           complain({
             atMs,
             node,
             key,
-            message: `${node} stores ${now} over ${nameOf(held.state, held.value, held.version)}`,
+            message: `${node} stores ${now()} over ${nameOf(held.state, held.value, held.version)}`,
           })
         else if (before !== undefined && before > version)
-          complain({ atMs, node, key, message: `${node} stores ${now} over its ${before}` })
+          complain({ atMs, node, key, message: `${node} stores ${now()} over its ${before}` })
       },
       contents({ atMs, node, corrupt, entries }) {
         const rows = new Map(entries.map((row) => [row.key, row]))
