@@ -92,8 +92,6 @@ export interface Conversations {
       readonly roster: Roster
       readonly clock: Hlc
       readonly members: readonly MemberUpdate[]
-      /** Whether the sponsor has, since its start, heard all that every other member had seen, and so has lost nothing. */
-      readonly acquainted: boolean
     }
   }
   /**
@@ -185,6 +183,8 @@ export interface Conversations {
       /** For each partition that is answered completely: the answerer's vector at the same moment (R7). */
       readonly claims: readonly (readonly [Partition, VectorRows])[]
       readonly clock: Hlc
+      /** Whether this run of the answerer has heard all that every other member had seen, and so has lost nothing. */
+      readonly acquainted: boolean
     }
   }
   /** The subtrees four levels below these nodes. One node, the root, begins an exchange. */

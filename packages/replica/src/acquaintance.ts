@@ -10,12 +10,14 @@ export class Acquaintance {
   readonly #heard = new Set<ReplicaId>()
   #isComplete: boolean
 
-  /**
-   * @param hasLostNothing whether the replica has no earlier run that anything could be lost of, and its sponsor had met everybody
-   *   else when it let it in: what that one might have lost is missing here as well.
-   */
-  constructor(hasLostNothing: boolean) {
-    this.#isComplete = hasLostNothing
+  /** @param isFounding whether the replica begins with this run, and nobody else was there before. */
+  constructor(isFounding: boolean) {
+    this.#isComplete = isFounding
+  }
+
+  /** What it has got as a joiner is all from a run that was acquainted itself: what that one had lost would be missing here as well. */
+  lostNothing(): void {
+    this.#isComplete = true
   }
 
   /** All that this member had seen at some moment since the start is here. */

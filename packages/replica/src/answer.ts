@@ -142,9 +142,12 @@ export function answerers(context: AnswerContext): Answerers {
       return { ...moment, partitions: state().partitionVectorHashes(), root: EMPTY_ROOT }
     },
     'missed-entries': async (question) => {
+      // Before anything is read: what comes meanwhile may be what makes it so.
+      const acquainted = context.isAcquainted()
       const answer = await missedEntries(question, state(), store, answerBytesMax)
       // Who may have lost rows gives no complete answers (R19): single entries yes, claims no.
-      return { ...answer, claims: answer.claims.filter(([partition]) => !context.suspects.hasIn(partition)) }
+      const claims = answer.claims.filter(([partition]) => !context.suspects.hasIn(partition))
+      return { ...answer, claims, acquainted }
     },
     'tree-nodes': async ({ root, frontier: theirs, nodes }, from) => {
       await context.learnFrontier(theirs, from)

@@ -169,9 +169,10 @@ async function askOne(
 
 /**
  * Takes everything from the sponsor, and from nobody else, until each partition was answered completely (R7, R13).
+ * @returns whether nothing can be missing: not when the sponsor may have lost something (see `acquaintance.ts`).
  * @throws {FatalError} `sponsor_lost`
  */
-export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: JoinContext): Promise<void> {
+export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: JoinContext): Promise<boolean> {
   const { clock, timers, log } = context
   let heardMs = clock.monotonicMs()
   const onAnswer = (): void => {
@@ -179,15 +180,17 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
   }
   let left = ALL_PARTITIONS
   let foldedAtFirst: readonly WriterId[] | undefined
+  let isSound = true
   while (left.length > 0 && !context.isStopping()) {
     try {
-      const { unclaimed, folded } = await pullPartitions(sponsor, left, AS_JOINER, { ...pull, onAnswer })
-      foldedAtFirst ??= folded
-      left = unclaimed
+      const pulled = await pullPartitions(sponsor, left, AS_JOINER, { ...pull, onAnswer })
+      foldedAtFirst ??= pulled.folded
+      isSound &&= pulled.isSound
+      left = pulled.unclaimed
       if (left.length === 0) {
         // Only now: until the last partition was claimed, their dots there were not covered.
         await pull.takeFolded(foldedAtFirst)
-        return
+        return isSound
       }
       log.warn('bootstrap-incomplete', { sponsor, partitions: left.length })
     } catch (error) {
@@ -205,6 +208,7 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
     }
     await sleep(timers, BOOTSTRAP_RETRY_MS)
   }
+  return false
 }
 
 function sponsorLostError(sponsor: ReplicaId): FatalError {

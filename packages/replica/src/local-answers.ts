@@ -35,7 +35,7 @@ export async function missedEntries(
   state: ReplicaState,
   store: Store,
   answerBytesMax: number,
-): Promise<Answer<'missed-entries'>> {
+): Promise<Omit<Answer<'missed-entries'>, 'acquainted'>> {
   const { promise: clock, frontier } = state
   const isByName = typeof folded !== 'string'
   if (!isByName && folded !== state.foldedHash())

@@ -85,8 +85,6 @@ export interface MemberParts {
 export interface MemberContext {
   /** Whether there was nobody in the directory when this process began. */
   readonly beganEmpty: boolean
-  /** Whether neither an earlier run nor its sponsor can have lost what others have seen of them (see {@link Acquaintance}). */
-  readonly hasLostNothing: boolean
   readonly options: ReplicaOptions
   readonly identity: Identity
   /** This process. */
@@ -225,8 +223,10 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   const rollback = new RollbackWatch(state().promise)
-  const acquaintance = new Acquaintance(context.hasLostNothing)
+  const acquaintance = new Acquaintance(context.beganEmpty && identity.stage === 'member')
   const isAcquainted = (): boolean => acquaintance.isComplete(state().others())
+  // Who is alone has nobody to hear, also when the first joiner is there.
+  isAcquainted()
 
   function refuseAsRolledBack(): never {
     fail(rolledBackError(identity.name))

@@ -83,7 +83,6 @@ export class PeerFace {
       state: () => this.#life.own.committer.state,
       detector: member.detector,
       mayIntroduce: () => member.strangers.mayIntroduce,
-      isAcquainted: member.isAcquainted,
       changeMembership: this.#life.own.changeMembership,
       publishToAll: () => this.#life.own.rounds.run('publish', member.publishToAll),
       hello: (address) =>

@@ -120,6 +120,8 @@ export interface Pulled {
   readonly unclaimed: readonly Partition[]
   /** Those of the first answer: one that was folded later need not have been covered there when an earlier partition was claimed. */
   readonly folded: readonly WriterId[]
+  /** Whether no answer came from a run that may have lost something. */
+  readonly isSound: boolean
 }
 
 /**
@@ -133,6 +135,7 @@ export async function pullPartitions(
   context: PullContext,
 ): Promise<Pulled> {
   let foldedThere: readonly WriterId[] | undefined
+  let isSound = true
   let left = partitions
   let entries = 0
   for (let answers = 0; left.length > 0 && answers < ANSWERS_PER_ROUND_MAX; answers++) {
@@ -144,6 +147,7 @@ export async function pullPartitions(
     context.onAnswer?.()
     context.checkClaims(answer.claims)
     foldedThere ??= answer.folded
+    isSound &&= answer.acquainted
     const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
@@ -156,7 +160,7 @@ export async function pullPartitions(
     if (context.isStopping()) break
     await yieldToOthers(context.timers)
   }
-  return { entries, unclaimed: left, folded: foldedThere ?? [] }
+  return { entries, unclaimed: left, folded: foldedThere ?? [], isSound }
 }
 
 /** As many of the partitions, with what is seen of them, as one question may carry; at least one. */

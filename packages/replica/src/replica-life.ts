@@ -25,7 +25,7 @@ import {
 } from './join.ts'
 import { tellDeparture } from './leave.ts'
 import { ignoreAbsence } from './ask-member.ts'
-import { assembleMember, remembered, wrongNameError, type MemberContext, type MemberParts } from './member-parts.ts'
+import { assembleMember, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import type { MembershipEvent } from './membership/membership-event.ts'
 import { assembleOwn, type OwnParts } from './own-parts.ts'
 import { knowledgeOf, type Knowledge } from './publish.ts'
@@ -198,9 +198,7 @@ export class ReplicaLife {
     const sponsorship = this.identity === undefined ? await askForSponsor(joining) : undefined
     const identity = this.identity
     if (identity === undefined || this.own.readiness.isStopping) return
-    const beganEmpty = known === undefined
-    const hasLostNothing = beganEmpty && sponsorship?.acquainted !== false
-    const member = await this.#assemble(identity, { beganEmpty, hasLostNothing })
+    const member = await this.#assemble(identity, known === undefined)
     // Whoever stops it meanwhile does not wait for it, and would not stop what begins from here on.
     if (this.own.readiness.isStopping) return
     member.detector.learn(sponsorship?.members ?? this.own.committer.state.peers.map(remembered))
@@ -237,16 +235,13 @@ export class ReplicaLife {
   }
 
   /** Every start raises the incarnation, so that what was said of the last run is refuted by the first word. */
-  async #assemble(
-    identity: Identity,
-    beginning: Pick<MemberContext, 'beganEmpty' | 'hasLostNothing'>,
-  ): Promise<MemberParts> {
+  async #assemble(identity: Identity, beganEmpty: boolean): Promise<MemberParts> {
     const raised = { ...identity, incarnation: identity.incarnation + 1 }
     await this.own.changeMembership(() => ({ identity: raised }))
     this.#member = assembleMember({
       options: this.#options,
       identity: raised,
-      ...beginning,
+      beganEmpty,
       run: this.#run,
       committer: this.own.committer,
       intake: this.own.intake,
@@ -279,7 +274,7 @@ export class ReplicaLife {
 
   async #becomeMember(identity: Identity, member: MemberParts, joining: JoinContext): Promise<void> {
     const { log } = this.#options
-    await bootstrap(identity.sponsor, this.#conversing(member), joining)
+    if (await bootstrap(identity.sponsor, this.#conversing(member), joining)) member.acquaintance.lostNothing()
     this.own.feed.start()
     log.info('bootstrapped', { sponsor: identity.sponsor, ...this.own.committer.state.totals })
     const knowledge = (): Knowledge => knowledgeOf(this.own.committer.state)

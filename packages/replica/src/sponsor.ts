@@ -23,8 +23,6 @@ export interface SponsorContext {
   /** Whether the others know this node, who would otherwise not listen to what it says of a joiner. */
   readonly mayIntroduce: () => boolean
   readonly changeMembership: ChangeMembership
-  /** Whether this run has lost nothing: it has heard all that every other member had seen. */
-  readonly isAcquainted: () => boolean
   /** Tells every live member the new roster, so that the joiner may soon write. */
   readonly publishToAll: () => void
   /** Who lives at an address now. */
@@ -38,11 +36,9 @@ export interface SponsorContext {
  */
 export async function sponsor(question: Question<'join'>, context: SponsorContext): Promise<Answer<'join'>> {
   const { joiner } = question
-  const { state, detector, mayIntroduce, isAcquainted, changeMembership, publishToAll } = context
+  const { state, detector, mayIntroduce, changeMembership, publishToAll } = context
   const { identity } = state()
   if (identity?.stage !== 'member') throw new RefusalError('not-bootstrapped', 'this node is joining itself')
-  // Before the joiner is one of those to be heard.
-  const acquainted = isAcquainted()
   for (const replica of question.former) await refuseTwin(replica, identity, context)
   // Judged by what holds when its turn comes: two joiners of one name must not both pass.
   await changeMembership(({ roster, peers }) => {
@@ -64,7 +60,6 @@ export async function sponsor(question: Question<'join'>, context: SponsorContex
     roster: state().roster,
     clock: state().clock.now,
     members: detector.updates(),
-    acquainted,
   }
 }
 

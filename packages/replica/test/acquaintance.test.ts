@@ -11,6 +11,9 @@ it('is complete when everybody was heard, and stays so', () => {
   // Whoever is evicted is not waited for.
   expect([acquaintance.isComplete(['a']), acquaintance.isComplete(['a', 'c'])]).toEqual([true, true])
   expect(new Acquaintance(true).isComplete(['a'])).toBe(true)
+  const joined = new Acquaintance(false)
+  joined.lostNothing()
+  expect(joined.isComplete(['a'])).toBe(true)
 })
 
 it('comes before the first promise: what a rolled back node has lost is neither folded nor passed by the frontier', async () => {

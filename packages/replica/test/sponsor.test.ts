@@ -51,7 +51,6 @@ async function rosterAfterJoin(
       state,
       detector,
       mayIntroduce: () => true,
-      isAcquainted: () => true,
       publishToAll: () => {},
       hello: () =>
         Promise.resolve(

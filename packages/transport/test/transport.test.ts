@@ -55,6 +55,7 @@ describe('asking', () => {
           clock: { wallMs: 2 ** 48 - 1, counter: 3 },
           frontier: HLC_ZERO,
           folded: [],
+          acquainted: true,
         }),
       },
     })

@@ -231,7 +231,6 @@ export function messageCodecs(hash: Hash): MessageCodecs {
         roster,
         clock: hlc,
         members,
-        acquainted: flag,
       }),
     },
     publish: {
@@ -276,6 +275,7 @@ export function messageCodecs(hash: Hash): MessageCodecs {
         folded: writers,
         claims: vectors,
         clock: hlc,
+        acquainted: flag,
       }),
     },
     'tree-nodes': {

@@ -146,7 +146,6 @@ export const anyMessages: AnyMessages = {
       roster: anyRoster,
       clock: anyHlc,
       members: anyMembers,
-      acquainted: fc.boolean(),
     }),
   },
   publish: {
@@ -203,6 +202,7 @@ export const anyMessages: AnyMessages = {
       folded: anyIds,
       claims: anyVectors,
       clock: anyHlc,
+      acquainted: fc.boolean(),
     }),
   },
   'tree-nodes': {

@@ -182,7 +182,7 @@ describe('the largest that a replica may send', () => {
 
   const frontier = version.hlc
   const asking = { folded: short }
-  const answering = { entries: [], frontier, folded: ids(1_000), clock: frontier }
+  const answering = { entries: [], frontier, folded: ids(1_000), clock: frontier, acquainted: true }
 
   it.each<[string, QuestionName, unknown]>([
     ['256 empty vectors', 'missed-entries', { vectors: vectors(0), ...asking }],
