@@ -10,9 +10,9 @@ export class Acquaintance {
   readonly #heard = new Set<ReplicaId>()
   #isComplete: boolean
 
-  /** @param isFounding whether the replica begins with this run, and nobody else was there before. */
-  constructor(isFounding: boolean) {
-    this.#isComplete = isFounding
+  /** @param isAlone whether there is nobody to hear, as for a founder; whoever joins later comes to this run. */
+  constructor(isAlone: boolean) {
+    this.#isComplete = isAlone
   }
 
   /** What it has got as a joiner is all from a run that was acquainted itself: what that one had lost would be missing here as well. */

@@ -223,10 +223,8 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   const rollback = new RollbackWatch(state().promise)
-  const acquaintance = new Acquaintance(context.beganEmpty && identity.stage === 'member')
+  const acquaintance = new Acquaintance(state().others().length === 0)
   const isAcquainted = (): boolean => acquaintance.isComplete(state().others())
-  // Who is alone has nobody to hear, also when the first joiner is there.
-  isAcquainted()
 
   function refuseAsRolledBack(): never {
     fail(rolledBackError(identity.name))

@@ -63,8 +63,10 @@ const VECTOR_HASH_TIMEOUT_MS = 1_000
 export async function pullRound(peer: ReplicaId, context: PullContext): Promise<PullResult> {
   const { state } = context
   const { mine, answer } = await compareVectors(peer, context)
-  if (!answer.sameRoster) await context.publishTo(peer)
-  if (!answer.sameRoster && !context.isAcquainted()) return pullWhole(peer, answer.frontier, context)
+  if (!answer.sameRoster) {
+    await context.publishTo(peer)
+    if (!context.isAcquainted()) return pullWhole(peer, answer.frontier, context)
+  }
   if (answer.partitions.length === 0) {
     await context.takeFrontier(answer.frontier, peer)
     const isSameMoment = state().vectorHash() === mine.vector && answer.purged && state().isPurged

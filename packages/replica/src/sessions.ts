@@ -138,13 +138,11 @@ export class Sessions {
    */
   async #judgeLost(waiter: Waiter, complete: ReadonlySet<ReplicaId>, context: PullContext): Promise<void> {
     const { token, partition } = waiter
-    if (
-      !this.#context
-        .state()
-        .others()
-        .every((replica) => complete.has(replica))
-    )
-      return
+    const areAllComplete = (): boolean => {
+      const others = this.#context.state().others()
+      return others.every((replica) => complete.has(replica))
+    }
+    if (!areAllComplete()) return
     for (const replica of complete) {
       const { answer } = await compareVectors(replica, context).catch(() => ({ answer: undefined }))
       if (answer === undefined) return
@@ -154,13 +152,7 @@ export class Sessions {
       }
     }
     // Somebody may have been introduced meanwhile.
-    if (
-      !this.#context
-        .state()
-        .others()
-        .every((replica) => complete.has(replica))
-    )
-      return
+    if (!areAllComplete()) return
     for (const each of token.lacking(this.seen, partition)) {
       this.#lost.note(each, token.rows(each))
       this.#context.log.warn('session-dots-lost', { partition: each })

@@ -98,7 +98,7 @@ function rowOf(entry: Entry): ContentsRow {
   }
 }
 
-/** As two replicas compare them, but for writers that some have folded away and others will in a moment. */
+/** As two replicas compare them. */
 function vectorHashOf(vectors: readonly VersionVector[], folded: ReadonlySet<WriterId>): string {
   const texts = vectors.map((vector) => vectorText(vector.rows().filter(([writer]) => !folded.has(writer))))
   return hexOf(sha256.sha256(bytesOf(texts.join('\n'))))

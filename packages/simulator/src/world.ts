@@ -288,8 +288,8 @@ export class World {
 
   /**
    * Whether nobody else of its cluster is a member with all its data, so that nobody could give any back; or whether those who
-   * are, and those who were let in already, would be strangers to each other without it. No program may believe strangers (frontier.md R14), so that is for
-   * operators to decide.
+   * are, and those who were let in already, would be strangers to each other without it. No program may believe strangers
+   * (frontier.md R14), so that is for operators to decide.
    */
   isNeeded(machine: Machine): boolean {
     const known = this.machines.filter((other) => other.cluster === machine.cluster && this.#isSound(other))

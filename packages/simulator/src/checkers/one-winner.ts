@@ -1,3 +1,4 @@
+import { parseEtag } from '@grapevine/core'
 import type { EtagText } from '../history/history.ts'
 import type { CheckerKind } from './checker-kind.ts'
 import { NodeLives } from './node-lives.ts'
@@ -24,8 +25,10 @@ export const oneWinner: CheckerKind = {
     const expiring = new Set<string>()
     const open = new Map<number, { key: string; node: string; value: string | undefined; action: string }>()
 
+    const isRepeated = (version: EtagText): boolean =>
+      repeating.size > 0 && repeating.has(parseEtag(version)?.replica ?? '')
     const check = (atMs: number, node: string, version: EtagText, entry: Known): void => {
-      if (repeating.has(replicaOf(version))) return
+      if (isRepeated(version)) return
       const held = known.get(version)
       if (held === undefined) {
         known.set(version, entry)
@@ -58,7 +61,7 @@ export const oneWinner: CheckerKind = {
         const read = open.get(op)
         open.delete(op)
         if (read === undefined || outcome !== 'ok' || version === undefined) return
-        if (repeating.has(replicaOf(version))) return
+        if (isRepeated(version)) return
         const { key, node } = read
         const where = `as op ${op} reads it on ${node}`
         const held = known.get(version)
@@ -77,10 +80,6 @@ export const oneWinner: CheckerKind = {
       },
     }
   },
-}
-
-function replicaOf(version: EtagText): string {
-  return version.slice(version.indexOf('-') + 1)
 }
 
 function textOf({ key, state, value, hash }: Known): string {
