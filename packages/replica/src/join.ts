@@ -1,5 +1,4 @@
 import {
-  HLC_ZERO,
   introduce,
   RefusalError,
   shuffled,
@@ -15,16 +14,16 @@ import {
   type Random,
   type Refusal,
   type ReplicaId,
+  type Roster,
   type Timers,
   type Transport,
   type WriterId,
 } from '@grapevine/core'
 import type { Adopted } from './adopt-snapshot.ts'
-import { ignoreAbsence, type AskMember } from './ask-member.ts'
+import { ignoreAbsence } from './ask-member.ts'
 import { sleep } from './sleep.ts'
 import { FatalError } from './fatal-error.ts'
 import type { ChangeMembership } from './membership-change.ts'
-import type { Knowledge } from './publish.ts'
 import { ALL_PARTITIONS, pullPartitions, type PullContext, type PullManner } from './pull-round.ts'
 
 export interface JoinContext {
@@ -56,6 +55,11 @@ const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 2_000
 /** How long a joiner believes that its sponsor will come back. */
 const SPONSOR_SILENCE_MS_MAX = 30_000
+/**
+ * How long it believes that a member which is here and knows it will tell those that do not. Two joiners of one sponsor that is
+ * gone know each other, and nobody listens to either of them.
+ */
+const TELLING_MS_MAX = 60_000
 const BOOTSTRAP_RETRY_MS = 500
 const AS_JOINER: PullManner = { source: 'bootstrap', namesFolded: true }
 /** Refusals that do not come from the sponsor, or end everything. */
@@ -221,7 +225,11 @@ function sponsorLostError(sponsor: ReplicaId): FatalError {
 
 /** Who must know a joiner before it writes, and who of them does. */
 export interface Introduction {
-  readonly ask: AskMember
+  /**
+   * Tells a member what this node knows, and learns what it knows: another joiner may know us by nobody else, and waits for us.
+   * @returns its roster.
+   */
+  readonly exchange: (replica: ReplicaId) => Promise<Roster>
   /**
    * Every other member by the roster; `away` when the failure detector holds it for dead or gone, `unheard-of` when it
    * never heard of it.
@@ -229,9 +237,6 @@ export interface Introduction {
   readonly others: () => readonly { readonly replica: ReplicaId; readonly standing: 'here' | 'away' | 'unheard-of' }[]
   readonly self: ReplicaId
   readonly sponsor: ReplicaId
-  readonly knowledge: () => Knowledge
-  /** Stores what a member that knows us answers: another joiner that it knows may know us by nobody else, and waits for us. */
-  readonly learn: (knowledge: Knowledge, from: ReplicaId) => Promise<void>
 }
 
 /**
@@ -242,43 +247,49 @@ const HEARD_OF_MS = 15_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When nobody who
- * is here does, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
+ * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When a member that
+ * is here does not get to know it, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
  * @throws {FatalError} `sponsor_lost`
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {
-  const { ask, others, self, sponsor, knowledge, learn } = introduction
+  const { exchange, others, self, sponsor } = introduction
+  const { clock } = context
   const introduced = new Set<ReplicaId>()
-  const startedMs = context.clock.monotonicMs()
-  /** Since when members that are here have refused it, and nobody who is here knows it. */
-  let strandedSinceMs: number | undefined
-  const isKnownHere = (): boolean =>
-    others().some(({ replica, standing }) => standing === 'here' && introduced.has(replica))
+  /** Who has refused it as a stranger, and not answered since; with the moment of the first refusal. */
+  const refusedSince = new Map<ReplicaId, number>()
+  const startedMs = clock.monotonicMs()
   const awaited = (): ReplicaId[] => {
-    const isHeardOf = context.clock.monotonicMs() - startedMs < HEARD_OF_MS
+    const isHeardOf = clock.monotonicMs() - startedMs < HEARD_OF_MS
     return others()
       .filter(({ standing }) => standing === 'here' || (standing === 'unheard-of' && isHeardOf))
       .map(({ replica }) => replica)
       .filter((replica) => !introduced.has(replica))
   }
+  /** When somebody who is here last knew it. */
+  let knownMs = startedMs
+  const isStranded = (): boolean => {
+    const nowMs = clock.monotonicMs()
+    if (others().some(({ replica, standing }) => standing === 'here' && introduced.has(replica))) knownMs = nowMs
+    return awaited().some((replica) => {
+      const sinceMs = refusedSince.get(replica) ?? nowMs
+      return nowMs - sinceMs > TELLING_MS_MAX || nowMs - Math.max(sinceMs, knownMs) > SPONSOR_SILENCE_MS_MAX
+    })
+  }
   for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
     for (const replica of awaited()) {
       try {
-        const question = { ...knowledge(), partitions: [], wanted: HLC_ZERO }
-        const answer = await ask(replica, 'publish', question, context.peerTimeoutMs)
-        if (answer.roster.known.includes(self)) introduced.add(replica)
-        await learn(answer, replica)
+        const roster = await exchange(replica)
+        refusedSince.delete(replica)
+        if (roster.known.includes(self)) introduced.add(replica)
       } catch (error) {
         if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
         context.log.info('not-introduced-yet', { peer: replica, error: error.message })
-        if (error instanceof RefusalError && error.code === 'not-introduced')
-          strandedSinceMs ??= context.clock.monotonicMs()
+        if (error instanceof RefusalError && error.code === 'not-introduced' && !refusedSince.has(replica))
+          refusedSince.set(replica, clock.monotonicMs())
       }
     }
     if (introduced.size > 0 && awaited().length === 0) return
-    if (isKnownHere()) strandedSinceMs = undefined
-    const strandedMs = strandedSinceMs === undefined ? 0 : context.clock.monotonicMs() - strandedSinceMs
-    if (strandedMs > SPONSOR_SILENCE_MS_MAX) throw sponsorLostError(sponsor)
+    if (isStranded()) throw sponsorLostError(sponsor)
     await sleep(context.timers, delayMs)
   }
 }

@@ -295,7 +295,9 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   const publishing = { ask, state, learn }
-  const publishTo = (replica: ReplicaId): Promise<void> => exchangeKnowledge(replica, publishing)
+  const publishTo = async (replica: ReplicaId): Promise<void> => {
+    await exchangeKnowledge(replica, publishing)
+  }
   const publications = new Publications()
   const purger = new Purger({ committer, store, timers, log, changeMembership })
   const tombstones = new TombstoneWatch({

@@ -9,6 +9,7 @@ import {
   type Publication,
   type Question,
   type ReplicaId,
+  type Roster,
   type ShortHash,
 } from '@grapevine/core'
 import type { AskMember } from './ask-member.ts'
@@ -29,10 +30,14 @@ export function knowledgeOf(state: ReplicaState): Knowledge {
   return { roster: state.roster, folded: state.foldedRows(), frontier: state.frontier }
 }
 
-/** Rosters, folded writers and the frontier, both ways; vectors are left at home. */
-export async function exchangeKnowledge(replica: ReplicaId, { ask, state, learn }: PublishContext): Promise<void> {
-  const question = { ...knowledgeOf(state()), partitions: [], wanted: HLC_ZERO }
-  await learn(await ask(replica, 'publish', question), replica)
+/**
+ * Rosters, folded writers and the frontier, both ways; vectors are left at home.
+ * @returns the other's roster.
+ */
+export async function exchangeKnowledge(replica: ReplicaId, { ask, state, learn }: PublishContext): Promise<Roster> {
+  const answer = await ask(replica, 'publish', { ...knowledgeOf(state()), partitions: [], wanted: HLC_ZERO })
+  await learn(answer, replica)
+  return answer.roster
 }
 
 /** The publication of a member, of one moment of it. Of its vectors only those travel that are not as ours. */

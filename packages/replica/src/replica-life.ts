@@ -28,7 +28,8 @@ import { ignoreAbsence } from './ask-member.ts'
 import { assembleMember, remembered, wrongNameError, type MemberParts } from './member-parts.ts'
 import type { MembershipEvent } from './membership/membership-event.ts'
 import { assembleOwn, type OwnParts } from './own-parts.ts'
-import { knowledgeOf, type Knowledge } from './publish.ts'
+import { exchangeKnowledge } from './publish.ts'
+import type { ReplicaState } from './replica-state.ts'
 import type { PullContext } from './pull-round.ts'
 import type { ExchangeReport, Pausable } from './replica.ts'
 import type { ReplicaOptions } from './replica-options.ts'
@@ -277,15 +278,14 @@ export class ReplicaLife {
     if (await bootstrap(identity.sponsor, this.#conversing(member), joining)) member.acquaintance.lostNothing()
     this.own.feed.start()
     log.info('bootstrapped', { sponsor: identity.sponsor, ...this.own.committer.state.totals })
-    const knowledge = (): Knowledge => knowledgeOf(this.own.committer.state)
+    const state = (): ReplicaState => this.own.committer.state
+    const exchange: Introduction['exchange'] = (replica) =>
+      exchangeKnowledge(replica, { ask: member.ask, learn: member.learn, state })
     const others: Introduction['others'] = () =>
-      this.own.committer.state
+      state()
         .others()
         .map((replica) => ({ replica, standing: standingFor(member.detector.member(replica)?.state) }))
-    await awaitIntroduction(
-      { ask: member.ask, others, self: identity.replica, sponsor: identity.sponsor, knowledge, learn: member.learn },
-      joining,
-    )
+    await awaitIntroduction({ exchange, others, self: identity.replica, sponsor: identity.sponsor }, joining)
     if (this.own.readiness.isStopping) return
     await this.own.changeMembership(({ identity: now }) => (now ? { identity: { ...now, stage: 'member' } } : {}))
     this.own.readiness.hasSearched = true

@@ -1,4 +1,4 @@
-import { HLC_ZERO, RefusalError, UnreachableError, type ReplicaId } from '@grapevine/core'
+import { RefusalError, UnreachableError, type ReplicaId, type Roster } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import type { AskMember } from '../src/ask-member.ts'
 import { awaitIntroduction, bootstrap, type Introduction, type JoinContext } from '../src/join.ts'
@@ -9,25 +9,24 @@ const SELF = 'aaaaaaaaaaaaaaaa'
 const KNOWS = 'bbbbbbbbbbbbbbbb'
 const SILENT = 'cccccccccccccccc'
 
+function rosterOf(...known: ReplicaId[]): Roster {
+  return { known, evicted: [] }
+}
+
 /** Lets a joiner wait for its introduction beside one member that knows it and one that never answers. */
 async function isIntroduced(silent: ReturnType<Introduction['others']>[number]['standing']): Promise<boolean> {
   const time = new VirtualTime()
-  const ask = ((replica: ReplicaId) => {
-    if (replica !== KNOWS) return Promise.reject(new UnreachableError('refused', 'nobody there'))
-    return Promise.resolve({
-      roster: { known: [SELF, KNOWS, SILENT], evicted: [] },
-    })
-  }) as unknown as AskMember
   const introduction: Introduction = {
-    ask,
+    exchange: (replica) =>
+      replica === KNOWS
+        ? Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
+        : Promise.reject(new UnreachableError('refused', 'nobody there')),
     self: SELF,
     sponsor: KNOWS,
     others: () => [
       { replica: KNOWS, standing: 'here' },
       { replica: SILENT, standing: silent },
     ],
-    knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
-    learn: () => Promise.resolve(),
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
   let done = false
@@ -54,21 +53,18 @@ it.each([
 ])('begins anew when its sponsor was lost before it told anybody, %s', async (_, hadAnswered) => {
   const time = new VirtualTime()
   let isGone = !hadAnswered
-  const ask = ((replica: ReplicaId) => {
-    if (replica === KNOWS) return Promise.reject(new RefusalError('not-introduced', 'who is that?'))
-    if (isGone) return Promise.reject(new UnreachableError('refused', 'gone'))
-    return Promise.resolve({ roster: { known: [SELF, KNOWS, SILENT], evicted: [] } })
-  }) as unknown as AskMember
   const introduction: Introduction = {
-    ask,
+    exchange: (replica) => {
+      if (replica === KNOWS) return Promise.reject(new RefusalError('not-introduced', 'who is that?'))
+      if (isGone) return Promise.reject(new UnreachableError('refused', 'gone'))
+      return Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
+    },
     self: SELF,
     sponsor: SILENT,
     others: () => [
       { replica: KNOWS, standing: 'here' },
       { replica: SILENT, standing: isGone ? 'away' : 'here' },
     ],
-    knowledge: () => ({ roster: { known: [], evicted: [] }, folded: [], frontier: HLC_ZERO }),
-    learn: () => Promise.resolve(),
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false, peerTimeoutMs: 1_000 }
   let ended: unknown
@@ -76,10 +72,36 @@ it.each([
     ended = error
   })
   // As long as it is there it may yet tell the others.
-  await time.advance(hadAnswered ? 60_000 : 0)
+  await time.advance(hadAnswered ? 25_000 : 0)
   expect(ended).toBeUndefined()
   isGone = true
   await time.advance(25_000)
+  expect(ended).toBeUndefined()
+  await time.advance(10_000)
+  expect(ended).toMatchObject({ code: 'sponsor_lost' })
+})
+
+// Found by the simulator (seed 121091): two joiners of one sponsor that is gone know each other, and nobody else knows either.
+it('begins anew when whoever knows it does not get to tell the others', async () => {
+  const time = new VirtualTime()
+  const introduction: Introduction = {
+    exchange: (replica) =>
+      replica === KNOWS
+        ? Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
+        : Promise.reject(new RefusalError('not-introduced', 'who is that?')),
+    self: SELF,
+    sponsor: 'dddddddddddddddd',
+    others: () => [
+      { replica: KNOWS, standing: 'here' },
+      { replica: SILENT, standing: 'here' },
+    ],
+  }
+  const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false }
+  let ended: unknown
+  awaitIntroduction(introduction, context as unknown as JoinContext).catch((error: unknown) => {
+    ended = error
+  })
+  await time.advance(55_000)
   expect(ended).toBeUndefined()
   await time.advance(10_000)
   expect(ended).toMatchObject({ code: 'sponsor_lost' })
