@@ -1,4 +1,5 @@
-// Writes bench/RESULTS.md from the results that are there.
+// Writes bench/RESULTS.md from the results that are there. What the page says of other scenarios stays: results are not
+// committed, and were measured on many a machine.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Machine } from './harness/machine.ts'
@@ -12,32 +13,57 @@ const PLOT_COLUMNS = 40
 
 const INTRODUCTION = `# Benchmark results
 
-Written by \`pnpm bench report\` from the runs below; do not edit. How it is measured, and how to run it, is in
-[README.md](README.md).
+Written by \`pnpm bench report\`, each chapter from the last run of its scenario; do not edit. How it is measured, and how to run
+it, is in [README.md](README.md).
 
 Machines are shared and noisy, so what can be quoted is the **ratios**: both sides were measured in the same run, in turns,
 and divided within each turn. Absolute figures belong to the machine beside them. Each figure is the median of all turns; the
 range is the lowest and the highest turn.
 `
 
-const results = (await Promise.all(SCENARIOS.map(load))).filter((result) => result !== undefined)
-await writeFile(PAGE, [INTRODUCTION, summary(results), ...results.map(chapter)].join('\n'))
-process.stdout.write(`${PAGE}: ${results.length} of ${SCENARIOS.length} scenarios\n`)
+const before = await readFile(PAGE, 'utf8').catch(() => '')
+const results = await Promise.all(SCENARIOS.map(load))
+const parts = SCENARIOS.map((name, index) => {
+  const result = results[index]
+  return result === undefined ? partOf(before, name) : { rows: targetRows(result), chapter: chapter(result) }
+})
+const chapters = parts.map((part) => part.chapter).filter((text) => text !== '')
+const targets = table(
+  ['scenario', 'figure', 'target', 'median', ''],
+  parts.flatMap(({ rows }) => rows),
+)
+await writeFile(PAGE, [INTRODUCTION, `## Targets\n\n${targets}`, ...chapters].join('\n'))
+const isNew = results.filter((result) => result !== undefined)
+process.stdout.write(
+  `${PAGE}: ${isNew.length} of ${SCENARIOS.length} scenarios are new, ${chapters.length} are there\n`,
+)
+
+/** What a page says of a scenario: its rows among the targets, and its chapter. */
+interface Part {
+  readonly rows: readonly string[]
+  readonly chapter: string
+}
+
+function partOf(page: string, scenario: ScenarioName): Part {
+  const [, ...texts] = page.split(/^(?=## )/m)
+  const kept = texts.find((text) => text.startsWith(`## ${scenario}: `)) ?? ''
+  return {
+    rows: page.split('\n').filter((line) => line.startsWith(`| ${scenario} | `)),
+    chapter: kept === '' ? '' : `${kept.trimEnd()}\n`,
+  }
+}
 
 async function load(name: ScenarioName): Promise<ScenarioResult | undefined> {
   const text = await readFile(join(RESULTS, `${name}.json`), 'utf8').catch(() => undefined)
   return text === undefined ? undefined : JSON.parse(text)
 }
 
-function summary(all: readonly ScenarioResult[]): string {
-  const rows = all.flatMap(({ scenario, figures }) =>
-    figures.flatMap((one) =>
-      one.target === undefined
-        ? []
-        : [row([scenario, one.name, targetText(one.target), `${numberText(one.median)} ${one.unit}`, verdictOf(one)])],
-    ),
+function targetRows({ scenario, figures }: ScenarioResult): string[] {
+  return figures.flatMap((one) =>
+    one.target === undefined
+      ? []
+      : [row([scenario, one.name, targetText(one.target), `${numberText(one.median)} ${one.unit}`, verdictOf(one)])],
   )
-  return `## Targets\n\n${table(['scenario', 'figure', 'target', 'median', ''], rows)}`
 }
 
 function chapter(result: ScenarioResult): string {
