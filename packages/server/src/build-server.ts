@@ -10,6 +10,7 @@ import { Forwarder } from './forward.ts'
 import { answerClientError } from './http/client-error.ts'
 import { Guard } from './http/guard.ts'
 import { OpenStreams } from './http/open-streams.ts'
+import { SessionTexts } from './http/session-texts.ts'
 import { ProblemError } from './http/problem.ts'
 import { answerFailure } from './http/route.ts'
 import type { ServerLog } from './log.ts'
@@ -76,6 +77,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     guard: new Guard(loaded.config.cors),
     forwarder: new Forwarder(replica, loaded.config, bodyMax),
     streams,
+    sessions: new SessionTexts(),
   }
 
   const app = fastify({

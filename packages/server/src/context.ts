@@ -5,6 +5,7 @@ import type { ServerConfig } from './config/options.ts'
 import type { Forwarder } from './forward.ts'
 import type { Guard } from './http/guard.ts'
 import type { OpenStreams } from './http/open-streams.ts'
+import type { SessionTexts } from './http/session-texts.ts'
 import type { ServerLog } from './log.ts'
 import type { ServerMetrics } from './metrics/server-metrics.ts'
 
@@ -24,4 +25,5 @@ export interface ServerContext {
   /** The node has left its cluster: the process ends once that is answered. */
   readonly left: () => void
   readonly streams: OpenStreams
+  readonly sessions: SessionTexts
 }

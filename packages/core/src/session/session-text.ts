@@ -114,69 +114,81 @@ export function firstSessionText(cluster: ClusterId, { keyHash, version, dot }: 
 
 /** Character by character: a large token has more than a thousand dots, and comes with every request of its session. */
 function readPartitions(text: string, writers: readonly WriterId[], token: SessionToken): void {
-  let at = 0
-  while (at < text.length) {
-    const digits = text.slice(at, (at += 2))
-    if (!/^[0-9a-f]{2}$/.test(digits)) throw damaged()
+  const cursor = new Cursor(text)
+  while (!cursor.isAtEnd) {
+    const partition = cursor.hexDigit() * 16 + cursor.hexDigit()
     const rows: [WriterId, number[]][] = []
-    while (at < text.length && text.charCodeAt(at) !== TILDE) {
-      const placeEnd = endOf(isPlaceDigit, text, at)
-      const writer = writers[placeOf(text, at, placeEnd)]
-      if (writer === undefined || placeEnd === at) throw damaged()
-      const ranges: number[] = []
-      at = readRanges(text, placeEnd, ranges)
-      if (!areSeqRanges(ranges) || (ranges.at(-1) ?? 0) > SEQ_MAX) throw damaged()
+    do {
+      const writer = writers[cursor.place()]
+      const ranges = readRanges(cursor)
+      if (writer === undefined || !areSeqRanges(ranges) || (ranges.at(-1) ?? 0) > SEQ_MAX) throw damaged()
       rows.push([writer, ranges])
-    }
-    if (rows.length === 0) throw damaged()
-    token.adopt(Number.parseInt(digits, 16), rows)
-    if (at < text.length && ++at === text.length) throw damaged()
+    } while (!cursor.isAtEnd && !cursor.skips(TILDE))
+    token.adopt(partition, rows)
   }
+  if (text.endsWith('~')) throw damaged()
 }
 
-/** Returns where they end. */
-function readRanges(text: string, start: number, ranges: number[]): number {
-  let at = start
-  for (;;) {
-    const fromEnd = endOf(isSeqDigit, text, at)
-    const from = seqOf(text, at, fromEnd)
-    at = fromEnd
-    let to = from
-    if (text.charCodeAt(at) === DASH) {
-      const toEnd = endOf(isSeqDigit, text, at + 1)
-      to = seqOf(text, at + 1, toEnd)
-      at = toEnd
-    }
-    ranges.push(from, to)
-    if (text.charCodeAt(at) !== UNDERSCORE) return at
-    at++
-  }
+function readRanges(cursor: Cursor): number[] {
+  const ranges: number[] = []
+  do {
+    const from = cursor.seq()
+    ranges.push(from, cursor.skips(DASH) ? cursor.seq() : from)
+  } while (cursor.skips(UNDERSCORE))
+  return ranges
 }
 
 const [DASH, UNDERSCORE, TILDE] = [0x2d, 0x5f, 0x7e]
 
-function isPlaceDigit(code: number): boolean {
-  return code >= 0x41 && code <= 0x5a
-}
+class Cursor {
+  readonly #text: string
+  #at = 0
 
-function isSeqDigit(code: number): boolean {
-  return (code >= 0x61 && code <= 0x7a) || (code >= 0x30 && code <= 0x39)
-}
-
-function endOf(isDigit: (code: number) => boolean, text: string, start: number): number {
-  let end = start
-  while (isDigit(text.charCodeAt(end))) end++
-  return end
-}
-
-/** 0, which is no number of a write, where there is none. */
-function seqOf(text: string, start: number, end: number): number {
-  let seq = 0
-  for (let at = start; at < end; at++) {
-    const code = text.charCodeAt(at)
-    seq = seq * 36 + (code < 0x3a ? code - 0x30 : code - 0x57)
+  constructor(text: string) {
+    this.#text = text
   }
-  return seq
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#text.length
+  }
+
+  /** Whether the next character was this one. */
+  skips(code: number): boolean {
+    if (this.#text.charCodeAt(this.#at) !== code) return false
+    this.#at++
+    return true
+  }
+
+  hexDigit(): number {
+    const code = this.#text.charCodeAt(this.#at++)
+    if (code >= 0x30 && code <= 0x39) return code - 0x30
+    if (code >= 0x61 && code <= 0x66) return code - 0x57
+    throw damaged()
+  }
+
+  /** Base 26, as digits of capital letters; −1, which is no place, where there is none. */
+  place(): number {
+    let place = 0
+    const start = this.#at
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (!(code >= 0x41 && code <= 0x5a)) return this.#at === start ? -1 : place
+      place = place * 26 + code - 0x41
+      this.#at++
+    }
+  }
+
+  /** Base 36; 0, which is no number of a write, where there is none. */
+  seq(): number {
+    let seq = 0
+    for (;;) {
+      const code = this.#text.charCodeAt(this.#at)
+      if (code >= 0x30 && code <= 0x39) seq = seq * 36 + code - 0x30
+      else if (code >= 0x61 && code <= 0x7a) seq = seq * 36 + code - 0x57
+      else return seq
+      this.#at++
+    }
+  }
 }
 
 function damaged(): MalformedSessionError {
@@ -196,12 +208,6 @@ function placeText(place: number): string {
     left = Math.floor(left / 26)
   } while (left > 0)
   return text
-}
-
-function placeOf(text: string, start: number, end: number): number {
-  let place = 0
-  for (let at = start; at < end; at++) place = place * 26 + text.charCodeAt(at) - 0x41
-  return place
 }
 
 /** FNV-1a of 32 bits: every answer carries a token, and a hash that keeps secrets would cost more than all the rest of it. */

@@ -48,6 +48,7 @@ export class SessionToken {
   readonly cluster: ClusterId
   #hlc: Hlc = HLC_ZERO
   #floor: SessionFloor | undefined
+  /** No vector in it is ever changed: tokens that were joined share them. */
   readonly #seen = new Map<Partition, VersionVector>()
   /** Whose writers these are, as far as it is known: whom to ask first for what is lacking. Decides nothing. */
   readonly #replicas = new Map<WriterId, ReplicaId>()
@@ -67,7 +68,9 @@ export class SessionToken {
 
   /** Ascending. */
   get partitions(): readonly Partition[] {
-    return [...this.#seen.keys()].toSorted((a, b) => a - b)
+    const partitions = [...this.#seen.keys()]
+    const isAscending = partitions.every((partition, index) => index === 0 || partition > (partitions[index - 1] ?? 0))
+    return isAscending ? partitions : partitions.toSorted((a, b) => a - b)
   }
 
   rows(partition: Partition): VectorRows {
@@ -80,7 +83,13 @@ export class SessionToken {
 
   see({ keyHash, version, dot }: Sighting): void {
     this.raise(version.hlc)
-    this.#vector(partitionOf(keyHash)).add(dot)
+    const partition = partitionOf(keyHash)
+    const seen = this.#seen.get(partition)
+    if (seen?.covers(dot) !== true) {
+      const vector = seen?.copy() ?? new VersionVector()
+      vector.add(dot)
+      this.#seen.set(partition, vector)
+    }
     this.own(dot.writer, version.replica)
   }
 
@@ -88,8 +97,9 @@ export class SessionToken {
   seeAll(view: SessionView): void {
     this.raise(view.clock)
     for (let partition = 0; partition < PARTITIONS; partition++) {
-      const rows = view.vector(partition).rows()
-      if (rows.length > 0) this.#vector(partition).adopt(rows)
+      const vector = view.vector(partition)
+      // The replica goes on with its own.
+      if (!vector.isEmpty) this.#join(partition, vector.copy())
     }
   }
 
@@ -98,7 +108,7 @@ export class SessionToken {
   }
 
   adopt(partition: Partition, rows: VectorRows): void {
-    this.#vector(partition).adopt(rows)
+    this.#join(partition, VersionVector.of(rows))
   }
 
   /** A writer is one replica's. Tokens that were made up may differ in whose; which is taken does not depend on the order. */
@@ -111,7 +121,7 @@ export class SessionToken {
   join(other: SessionToken): void {
     this.raise(other.#hlc)
     this.#floor = joinedFloors(this.#floor, other.#floor)
-    for (const [partition, vector] of other.#seen) this.#vector(partition).adopt(vector.rows())
+    for (const [partition, vector] of other.#seen) this.#join(partition, vector)
     for (const [writer, replica] of other.#replicas) this.own(writer, replica)
   }
 
@@ -167,7 +177,7 @@ export class SessionToken {
     if (compareHlc(this.#hlc, view.frontier) <= 0) return 'gap'
     const lost = view.lost(partition)
     if (lost === undefined) return 'lacking'
-    const known = VersionVector.of(view.vector(partition).rows())
+    const known = view.vector(partition).copy()
     known.adopt(lost.rows())
     return known.containsAll(seen, view.folded) ? 'gap' : 'lacking'
   }
@@ -198,12 +208,19 @@ export class SessionToken {
     this.#replicas.clear()
   }
 
-  #vector(partition: Partition): VersionVector {
-    let vector = this.#seen.get(partition)
-    if (vector === undefined) this.#seen.set(partition, (vector = new VersionVector()))
-    return vector
+  #join(partition: Partition, vector: VersionVector): void {
+    const seen = this.#seen.get(partition)
+    if (seen !== undefined && seen.containsAll(vector, NONE)) return
+    if (seen === undefined || vector.containsAll(seen, NONE)) this.#seen.set(partition, vector)
+    else {
+      const joined = seen.copy()
+      joined.adopt(vector.rows())
+      this.#seen.set(partition, joined)
+    }
   }
 }
+
+const NONE: ReadonlySet<WriterId> = new Set()
 
 /** Reached where both are: at or above the higher one, or where both were known to be reached. */
 function joinedFloors(a: SessionFloor | undefined, b: SessionFloor | undefined): SessionFloor | undefined {

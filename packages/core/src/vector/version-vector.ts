@@ -18,7 +18,13 @@ export class VersionVector {
 
   static of(rows: VectorRows): VersionVector {
     const vector = new VersionVector()
-    for (const [writer, ranges] of rows) vector.#seen.set(writer, [...ranges])
+    for (const [writer, ranges] of rows) vector.#seen.set(writer, ranges.slice())
+    return vector
+  }
+
+  copy(): VersionVector {
+    const vector = new VersionVector()
+    for (const [writer, ranges] of this.#seen) vector.#seen.set(writer, ranges.slice())
     return vector
   }
 
@@ -55,7 +61,7 @@ export class VersionVector {
   adopt(rows: VectorRows): void {
     for (const [writer, theirs] of rows) {
       const ranges = this.#seen.get(writer)
-      if (ranges === undefined) this.#seen.set(writer, [...theirs])
+      if (ranges === undefined) this.#seen.set(writer, theirs.slice())
       else
         for (let index = 0; index < theirs.length; index += 2)
           addRange(ranges, at(theirs, index), at(theirs, index + 1))
@@ -112,9 +118,9 @@ export class VersionVector {
 
   /** A copy, in canonical order: equal vectors have equal rows. */
   rows(): VectorRows {
-    return [...this.#seen]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([writer, ranges]) => [writer, [...ranges]] as const)
+    const rows: (readonly [WriterId, SeqRanges])[] = []
+    for (const [writer, ranges] of this.#seen) rows.push([writer, ranges.slice()])
+    return rows.length < 2 ? rows : rows.toSorted(([a], [b]) => (a < b ? -1 : 1))
   }
 }
 

@@ -135,6 +135,19 @@ describe('a session token', () => {
     fc.assert(law, { numRuns: 2_000 })
   })
 
+  it('is not changed by what becomes of a token that it was joined to', () => {
+    const law = fc.property(anyToken, anyToken, fc.array(anyWrite, { maxLength: 8 }), (one, other, writes) => {
+      const [before, otherBefore] = [sessionText(one), sessionText(other)]
+      const all = joined(one, other)
+      for (const write of writes) all.see(write)
+      all.seeAll(new World().view(0))
+      all.bridge(new World().view(0))
+      expect([sessionText(one), sessionText(other)]).toEqual([before, otherBefore])
+      expect(sessionText(joined(one, other, all))).toBe(sessionText(all))
+    })
+    fc.assert(law)
+  })
+
   it('that only saw lets every replica answer that has seen the same', () => {
     const law = fc.property(fc.array(anyWrite, { maxLength: 12 }), anyWrite, (writes, last) => {
       const world = new World()

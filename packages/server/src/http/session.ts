@@ -6,16 +6,7 @@ import {
   type FailedOutcome,
   type ProblemCode,
 } from '@grapevine/contract'
-import {
-  firstSessionText,
-  fittedSessionText,
-  MalformedSessionError,
-  parseSessionText,
-  SessionToken,
-  type Partition,
-  type SessionView,
-  type Sighting,
-} from '@grapevine/core'
+import { firstSessionText, MalformedSessionError, SessionToken, type Partition, type Sighting } from '@grapevine/core'
 import type { Replica } from '@grapevine/replica'
 import type { ServerContext } from '../context.ts'
 import { ProblemError } from './problem.ts'
@@ -32,16 +23,17 @@ export function sessionOf(request: IncomingMessage, context: ServerContext): Ses
       'bad_header',
       `it must be one or more tokens as they came, parted by commas, ${SESSION_HEADER_CHARS_MAX} characters in all. POST /v1/session makes one of many`,
     )
-  const session = joinTokens(tokens, context.replica.seen.cluster, 'bad_header')
+  const session = joinTokens(tokens, context, 'bad_header')
   refuseFromTheFuture(session, context)
   return session
 }
 
 /** @throws {ProblemError} for what is no token, and for one of another cluster. */
-export function joinTokens(tokens: readonly string[], cluster: string, code: ProblemCode): SessionToken {
+export function joinTokens(tokens: readonly string[], context: ServerContext, code: ProblemCode): SessionToken {
+  const { cluster } = context.replica.seen
   const session = new SessionToken(cluster)
   for (const text of tokens) {
-    const token = parse(text, code)
+    const token = parse(text, context, code)
     if (token.cluster !== cluster)
       throw new ProblemError(
         'wrong_cluster',
@@ -53,9 +45,9 @@ export function joinTokens(tokens: readonly string[], cluster: string, code: Pro
   return session
 }
 
-function parse(text: string, code: ProblemCode): SessionToken {
+function parse(text: string, { sessions }: ServerContext, code: ProblemCode): SessionToken {
   try {
-    return parseSessionText(text)
+    return sessions.parse(text)
   } catch (error) {
     if (error instanceof MalformedSessionError) throw badSession(code, error.message, error)
     throw error
@@ -104,26 +96,28 @@ export async function awaitSession(
 export function sessionHeaders(
   session: SessionToken | undefined,
   sightings: readonly Sighting[],
-  seen: SessionView,
+  { replica, sessions }: ServerContext,
   hasGap = false,
 ): OutgoingHttpHeaders {
+  const { seen } = replica
   const [first] = sightings
   if (session === undefined && first !== undefined && sightings.length === 1)
     return { [HEADERS.session]: firstSessionText(seen.cluster, first) }
   const after = session ?? new SessionToken(seen.cluster)
   for (const sighting of sightings) after.see(sighting)
-  return withGap({ [HEADERS.session]: fittedSessionText(after, seen) }, hasGap)
+  return withGap({ [HEADERS.session]: sessions.textOf(after, seen) }, hasGap)
 }
 
 /** For an answer that is told before it is known what will be in it: it may be anything that this replica has seen. */
 export function sessionHeadersOfAll(
   session: SessionToken | undefined,
-  seen: SessionView,
+  { replica, sessions }: ServerContext,
   hasGap: boolean,
 ): OutgoingHttpHeaders {
+  const { seen } = replica
   const after = session ?? new SessionToken(seen.cluster)
   after.seeAll(seen)
-  return withGap({ [HEADERS.session]: fittedSessionText(after, seen) }, hasGap)
+  return withGap({ [HEADERS.session]: sessions.textOf(after, seen) }, hasGap)
 }
 
 function withGap(headers: OutgoingHttpHeaders, hasGap: boolean): OutgoingHttpHeaders {

@@ -45,7 +45,7 @@ export function registerBatchRoute(app: FastifyInstance, context: ServerContext)
       'content-length': body.length,
       'cache-control': 'no-store',
       [HEADERS.servedBy]: context.loaded.config.name,
-      ...sessionHeaders(batch.session, seen.sightings, context.replica.seen, seen.hasGap),
+      ...sessionHeaders(batch.session, seen.sightings, context, seen.hasGap),
     })
     response.end(body)
   })

@@ -191,11 +191,11 @@ class KeyRoutes {
   }
 
   #answerRead(held: Entry | undefined, { request, response, meter, startedMs, body, session, hasGap }: Read): void {
-    const { clock, loaded, replica } = this.#context
+    const { clock, loaded } = this.#context
     const servedBy = loaded.config.name
     const common = {
       [HEADERS.servedBy]: servedBy,
-      ...sessionHeaders(session, held === undefined ? [] : [held], replica.seen, hasGap),
+      ...sessionHeaders(session, held === undefined ? [] : [held], this.#context, hasGap),
     }
     if (held === undefined || held.value === undefined || (held.expiresAtMs !== 0 && isExpired(held, clock.wallMs()))) {
       meter.answered(sendProblem(response, absent(held, common), traceIdOf(request)), startedMs)
@@ -327,7 +327,7 @@ class KeyRoutes {
       const seen = result.kind === 'applied' ? result.seen : result.held
       const common = {
         [HEADERS.servedBy]: loaded.config.name,
-        ...sessionHeaders(session, seen === undefined ? [] : [seen], replica.seen, hasGap),
+        ...sessionHeaders(session, seen === undefined ? [] : [seen], this.#context, hasGap),
       }
       if (result.kind === 'precondition-failed')
         sendProblem(response, preconditionFailed(result.held, common, result.scope), traceIdOf(request))

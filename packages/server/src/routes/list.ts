@@ -157,7 +157,7 @@ async function sendPage(
   const body: ListBody = { items, cursor, complete: cursor === null }
   sendJson(response, body, {
     [HEADERS.servedBy]: loaded.config.name,
-    ...sessionHeaders(session, sightings, replica.seen, hasGap),
+    ...sessionHeaders(session, sightings, context, hasGap),
     ...corruptHeader(corrupt),
   })
 }
@@ -181,7 +181,7 @@ async function sendLines(
       // How many rows could not be read is known only at the end.
       trailer: CORRUPT_ROWS,
       [HEADERS.servedBy]: loaded.config.name,
-      ...sessionHeadersOfAll(session, replica.seen, hasGap),
+      ...sessionHeadersOfAll(session, context, hasGap),
     })
     let sent = 0
     let lines = ''

@@ -1,5 +1,4 @@
 import type { SessionBody } from '@grapevine/contract'
-import { fittedSessionText } from '@grapevine/core'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
@@ -21,8 +20,8 @@ export function registerSessionRoute(app: FastifyInstance, context: ServerContex
     const tokens = jsonFields(body, ['tokens']).get('tokens')
     if (!Array.isArray(tokens) || !tokens.every((token) => typeof token === 'string'))
       throw new ProblemError('bad_body', 'The body needs "tokens", a list of session tokens as they came.')
-    const joined = joinTokens(tokens, context.replica.seen.cluster, 'bad_body')
-    const answer: SessionBody = { token: fittedSessionText(joined, undefined) }
+    const joined = joinTokens(tokens, context, 'bad_body')
+    const answer: SessionBody = { token: context.sessions.textOf(joined, undefined) }
     sendJson(response, answer)
   })
 }
