@@ -1,11 +1,13 @@
+import { isUtf8 } from 'node:buffer'
+
 /** A line longer than this is no record: a value of 16 MiB in base64, with room for its names. */
 const LINE_BYTES_MAX = 24 * 1024 * 1024
 
-export interface Line {
-  readonly number: number
-  /** `undefined` for a line that is too long to be held. */
-  readonly text: string | undefined
-}
+/** With its text, or what is wrong with it as the end of a sentence. */
+export type Line = { readonly number: number } & (
+  | { readonly text: string; readonly flaw?: undefined }
+  | { readonly flaw: string }
+)
 
 /** Lines with their numbers from 1, empty ones left out. Holds one line at a time, whatever the size of the input. */
 export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<Line, void, void> {
@@ -14,11 +16,13 @@ export async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator
   let held: Uint8Array[] = []
   let heldBytes = 0
   const take = (): Line | undefined => {
-    const tooLong = heldBytes > LINE_BYTES_MAX
-    const text = tooLong ? undefined : decoder.decode(Buffer.concat(held))
+    const bytes = heldBytes > LINE_BYTES_MAX ? undefined : Buffer.concat(held)
     held = []
     heldBytes = 0
-    return text !== undefined && text.trim() === '' ? undefined : { number, text }
+    if (bytes === undefined) return { number, flaw: 'it is longer than 24 MiB' }
+    if (!isUtf8(bytes)) return { number, flaw: 'it is not UTF-8' }
+    const text = decoder.decode(bytes)
+    return text.trim() === '' ? undefined : { number, text }
   }
   const hold = (part: Uint8Array): void => {
     heldBytes += part.length

@@ -5,6 +5,7 @@ import {
   encodeBase64,
   encodeUtf8,
   formatDuration,
+  isContentType,
   keyFieldsOf,
   MEDIA_TYPES,
   parseDuration,
@@ -39,8 +40,10 @@ export function parseRecord(line: string): ImportRecord {
   if (unknown !== undefined) throw new BadLineError(`it has a field ${JSON.stringify(unknown)}, which is not known`)
   const contentType = optionalText(fields, 'contentType')
   const ttl = optionalText(fields, 'ttl')
-  if (ttl !== undefined && ttl !== TTL_NONE && parseDuration(ttl) === undefined)
+  if (ttl !== undefined && ttl !== TTL_NONE && (parseDuration(ttl) ?? 0) === 0)
     throw new BadLineError(`"ttl" must be a duration such as 30s or 7d, or none`)
+  if (contentType !== undefined && !isContentType(contentType))
+    throw new BadLineError('"contentType" must be 1 to 255 characters of ASCII')
   const key = parseKey(fields)
   if (fields.has('value') === fields.has('base64')) throw new BadLineError('it needs either "value" or "base64"')
   if (fields.has('base64')) {

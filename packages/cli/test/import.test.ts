@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommandLine } from '@grapevine/cli'
 import { encodeBase64, type BatchRequest } from '@grapevine/contract'
@@ -43,14 +43,14 @@ beforeEach(() => {
 })
 afterAll(() => node.stop())
 
-async function importLines(lines: Iterable<string>, ...flags: string[]) {
+async function importLines(lines: Iterable<string | Uint8Array>, ...flags: string[]) {
   const shell = new FakeShell({ env: { GRAPEVINE_ENDPOINTS: node.url }, stdin: streamOf(lines) })
   const code = await runCommandLine(['import', 'b', '-', ...flags], shell)
   return { code, out: shell.stdout.text, err: shell.stderr.text }
 }
 
-async function* streamOf(lines: Iterable<string>): AsyncGenerator<Uint8Array, void, void> {
-  for (const line of lines) yield Buffer.from(`${line}\n`)
+async function* streamOf(lines: Iterable<string | Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  for (const line of lines) yield Buffer.concat([Buffer.from(line), Buffer.from('\n')])
 }
 
 const lineOf = (key: string, value: string): string => JSON.stringify({ key, value })
@@ -74,6 +74,29 @@ describe('import', () => {
       ['by-policy', undefined],
       ['short', '30s'],
       ['ever', 'none'],
+    ])
+  })
+
+  it('names each line that is wrong, and writes the others', async () => {
+    const lines = [
+      lineOf('a', '1'),
+      '{"key":"b","value":"v","contentType":"caf\u00e9"}',
+      '{"key":"c","value":"v","contentType":""}',
+      '{"key":"d","value":"v","ttl":"0s"}',
+      Buffer.from('{"key":"caf\u00e9","value":"v"}', 'latin1'),
+      lineOf('z', '2'),
+    ]
+    const { code, err } = await importLines(lines)
+    expect(code).toBe(1)
+    expect([...held]).toEqual([
+      ['a', '1'],
+      ['z', '2'],
+    ])
+    expect([...err.matchAll(/^line (\d): (.*)$/gm)].map(([, line, why]) => [line, why])).toEqual([
+      ['2', '"contentType" must be 1 to 255 characters of ASCII'],
+      ['3', '"contentType" must be 1 to 255 characters of ASCII'],
+      ['4', '"ttl" must be a duration such as 30s or 7d, or none'],
+      ['5', 'it is not UTF-8'],
     ])
   })
 
@@ -169,6 +192,31 @@ describe('export', () => {
     expect(shell.stdout.text).toBe(lines)
     expect(shell.stderr.text).toMatch(/^Exported 2 keys, 8 B in /)
     expect(node.seen[0]?.url).toContain('prefix=a')
+  })
+
+  it('leaves what was there before alone when it fails in the middle', async () => {
+    const directory = await temporaryDirectory()
+    const file = join(directory, 'out.ndjson')
+    await writeFile(file, 'before')
+    const item = { key: 'a', etag: 'v', size: 1, contentType: 'x/y', value: 'AA==' }
+    node.handler = ({ url }, response) =>
+      url.includes('cursor')
+        ? problem(response, 404, 'not_found')
+        : json(response, { items: [item], cursor: 'c', complete: false })
+    const shell = new FakeShell({ env: { GRAPEVINE_ENDPOINTS: node.url } })
+    expect(await runCommandLine(['export', 'b', file], shell)).toBe(3)
+    expect(await readFile(file, 'utf8')).toBe('before')
+    expect(await readdir(directory)).toEqual(['out.ndjson'])
+  })
+
+  it('says what it had to leave out', async () => {
+    node.handler = (_, response) => {
+      response.setHeader('grapevine-corrupt-rows', '3')
+      json(response, { items: [], cursor: null, complete: true })
+    }
+    const shell = new FakeShell({ env: { GRAPEVINE_ENDPOINTS: node.url } })
+    expect(await runCommandLine(['export', 'b'], shell)).toBe(6)
+    expect(shell.stderr.text).toContain('3 keys could not be read')
   })
 
   it('says when it cannot', async () => {

@@ -100,7 +100,7 @@ describe('lines', () => {
     const lines = []
     for await (const line of linesOf(endless())) lines.push(line)
     expect(lines).toEqual([
-      { number: 1, text: undefined },
+      { number: 1, flaw: 'it is longer than 24 MiB' },
       { number: 2, text: 'next' },
     ])
   })

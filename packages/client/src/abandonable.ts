@@ -1,12 +1,14 @@
 /**
  * An iterator over what `generate` yields that can be left at any moment. A generator alone cannot: its `return`
- * waits for whatever it awaits, and a watch may await for ever. So the generator gets a signal that fires first.
+ * waits for whatever it awaits, and a watch may await for ever. So the generator gets a signal that fires first, or with the
+ * caller's.
  */
 export function abandonable<Item>(
-  generate: (left: AbortSignal) => AsyncGenerator<Item, void, void>,
+  signal: AbortSignal | undefined,
+  generate: (signal: AbortSignal) => AsyncGenerator<Item, void, void>,
 ): AsyncIterableIterator<Item> & AsyncDisposable {
   const controller = new AbortController()
-  const items = generate(controller.signal)
+  const items = generate(eitherOf(signal, controller.signal))
   return {
     async next(): Promise<IteratorResult<Item, void>> {
       try {
@@ -28,4 +30,8 @@ export function abandonable<Item>(
       await this.return?.()
     },
   }
+}
+
+export function eitherOf(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
+  return signal === undefined ? other : AbortSignal.any([signal, other])
 }

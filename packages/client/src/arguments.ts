@@ -1,4 +1,4 @@
-import { formatDuration, isIdempotencyKey, parseDuration, TTL_NONE } from '@grapevine/contract'
+import { formatDuration, isContentType, isIdempotencyKey, parseDuration, TTL_NONE } from '@grapevine/contract'
 import { GrapevineError } from './grapevine-error.ts'
 
 // Of many operations in one request a wrong one is not to spoil the others: what cannot be right is never sent.
@@ -16,9 +16,8 @@ export function checkId(id: string): string {
   throw badArgument('An idempotency key is 1 to 255 visible ASCII characters.')
 }
 
-/** As it may stand in a header. */
 export function checkContentType(contentType: string): string {
-  if (/^[\u0020-\u007e]{1,255}$/.test(contentType)) return contentType
+  if (isContentType(contentType)) return contentType
   throw badArgument(`${JSON.stringify(contentType)} is no content type.`)
 }
 

@@ -1,4 +1,5 @@
 import { HEADERS, MEDIA_TYPES, REQUEST_TIMEOUT_MS, type RoutingBody, type SessionRequest } from '@grapevine/contract'
+import { eitherOf } from './abandonable.ts'
 import type { BatchFormat } from './batch-format.ts'
 import { decodeText, encodeText } from './bytes.ts'
 import type { Answer, Contact, OutgoingRequest, RequestBody } from './contact.ts'
@@ -159,7 +160,7 @@ export class Connection {
     const closing = this.#closing.signal
     if (closing.aborted)
       throw new GrapevineError({ code: 'closed', message: 'The client is closed.', outcome: 'not-applied' })
-    return signal === undefined ? closing : AbortSignal.any([signal, closing])
+    return eitherOf(signal, closing)
   }
 
   async close(): Promise<void> {
@@ -224,7 +225,8 @@ function tokenOf(body: unknown): string {
   throw new GrapevineError({ code: 'bad_answer', message: 'The answer holds no session token.' })
 }
 
-function parseJson(answer: Answer): unknown {
+/** @throws {GrapevineError} `bad_answer`. */
+export function parseJson(answer: Answer): unknown {
   try {
     return JSON.parse(decodeText(answer.body) ?? '')
   } catch (cause) {

@@ -1,6 +1,7 @@
 import {
   bytesOfKeyFields,
   decodeBase64,
+  HEADERS,
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   type ListBody,
@@ -9,7 +10,7 @@ import {
 import { abandonable } from './abandonable.ts'
 import type { BucketContext } from './bucket.ts'
 import type { Codec } from './codec.ts'
-import type { CallOptions } from './connection.ts'
+import { parseJson, type CallOptions } from './connection.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { keyOfBytes, type Key } from './key.ts'
 import { rangeQuery } from './range-query.ts'
@@ -24,6 +25,8 @@ export interface ListOptions extends CallOptions {
   readonly reverse?: boolean | undefined
   /** Entries in all, over all pages. */
   readonly limit?: number | undefined
+  /** Told of keys that are left out, since the node could read their entries neither itself nor from another: how many. */
+  readonly onUnreadable?: ((keys: number) => void) | undefined
 }
 
 /** An entry without its value. */
@@ -47,9 +50,9 @@ export function listEntries<Value, Input>(
   context: BucketContext,
   options: ListOptions,
 ): AsyncIterableIterator<ListedEntry<Value>> & AsyncDisposable {
-  return abandonable(async function* entries(left) {
+  return abandonable(options.signal, async function* entries(signal) {
     // As many as the server gives by itself: with values of 1 MiB a page is already large.
-    for await (const item of pages(bucket, context, options, LIST_LIMIT_DEFAULT, true, left)) {
+    for await (const item of pages(bucket, context, options, LIST_LIMIT_DEFAULT, true, signal)) {
       const value = decodeBase64(item.value ?? '')
       if (value === undefined) throw malformed('a value that is not base64')
       yield { ...listedKeyOf(item), value: await codec.decode(value, item.contentType) }
@@ -62,8 +65,8 @@ export function listKeys(
   context: BucketContext,
   options: ListOptions,
 ): AsyncIterableIterator<ListedKey> & AsyncDisposable {
-  return abandonable(async function* keys(left) {
-    for await (const item of pages(bucket, context, options, LIST_LIMIT_MAX, false, left)) yield listedKeyOf(item)
+  return abandonable(options.signal, async function* keys(signal) {
+    for await (const item of pages(bucket, context, options, LIST_LIMIT_MAX, false, signal)) yield listedKeyOf(item)
   })
 }
 
@@ -73,31 +76,34 @@ async function* pages(
   options: ListOptions,
   pageMax: number,
   withValues: boolean,
-  leaving: AbortSignal,
+  signal: AbortSignal,
 ): AsyncGenerator<ListItem, void, void> {
   const { limit = Infinity, timeoutMs } = options
   const range = rangeQuery(options)
   if (withValues) range['include'] = 'value'
-  const signal = options.signal === undefined ? leaving : AbortSignal.any([options.signal, leaving])
   let left = limit
   let cursor: string | null = null
   while (left > 0) {
     const query: Record<string, string> = { ...range, limit: String(Math.min(left, pageMax)) }
     if (cursor !== null) query['cursor'] = cursor
     const path = `/v1/kv/${bucket}?${new URLSearchParams(query).toString()}`
-    const page = checkPage(await connection.requestJson(path, { timeoutMs, signal, session }))
+    const answer = await connection.send(path, { timeoutMs, signal, session })
+    const unreadable = answer.headers.get(HEADERS.corruptRows)
+    if (unreadable !== null) options.onUnreadable?.(Number(unreadable))
+    const page = checkPage(parseJson(answer))
     yield* page.items.slice(0, left)
     left -= page.items.length
-    if (page.cursor === null) return
-    // A page without items and with a cursor is one of tombstones only: there may be more behind them.
     cursor = page.cursor
+    // A page without items and with a cursor is one of tombstones only: there may be more behind them.
+    if (cursor === null) return
   }
 }
 
 /** A node that speaks JSON is taken at its word, but not at its silence: what is not there would end a list early. */
-function checkPage(page: Partial<ListBody> | null): ListBody {
-  const { items, cursor, complete = false } = page ?? {}
-  if (Array.isArray(items) && (cursor === null || typeof cursor === 'string')) return { items, cursor, complete }
+function checkPage(body: unknown): Pick<ListBody, 'items' | 'cursor'> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- Each field is looked at.
+  const page = (body ?? {}) as ListBody
+  if (Array.isArray(page.items) && (page.cursor === null || typeof page.cursor === 'string')) return page
   throw malformed('neither items nor a cursor')
 }
 

@@ -6,7 +6,7 @@ import {
   type WatchData,
   type WatchVia,
 } from '@grapevine/contract'
-import { abandonable } from './abandonable.ts'
+import { abandonable, eitherOf } from './abandonable.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import type { OutgoingRequest } from './contact.ts'
 import { EventStreamParser, type StreamBlock } from './event-stream.ts'
@@ -73,18 +73,18 @@ export function watchBucket(
 ): AsyncIterableIterator<Change> & AsyncDisposable {
   const query = new URLSearchParams(rangeQuery({ prefix: options.prefix }))
   const path = `/v1/watch/${bucket}${query.size > 0 ? `?${query.toString()}` : ''}`
-  return abandonable((left) => changes(path, connection, options, left))
+  return abandonable(options.signal, (signal) => changes(path, connection, options, signal))
 }
 
 async function* changes(
   path: string,
   connection: Connection,
   options: WatchOptions,
-  left: AbortSignal,
+  signal: AbortSignal,
 ): AsyncGenerator<Change, void, void> {
   const { timeoutMs = connection.timeoutMs, silenceMs = SILENCE_MS } = options
   const { pool } = connection
-  const stopped = connection.signalWith(options.signal === undefined ? left : AbortSignal.any([options.signal, left]))
+  const stopped = connection.signalWith(signal)
   const startedMs = Date.now()
   let established = false
   let id = options.after
@@ -112,8 +112,8 @@ async function* changes(
     // Reading ends when the watch ends or when the connection has fallen silent.
     const silence = new AbortController()
     try {
-      const signal = AbortSignal.any([stopped, silence.signal])
-      const verdict = judge(await connection.contact(url, request, { timeoutMs: attemptMs, signal }), request, url)
+      const limits = { timeoutMs: attemptMs, signal: eitherOf(stopped, silence.signal) }
+      const verdict = judge(await connection.contact(url, request, limits), request, url)
       if (verdict.kind === 'failed') {
         if (!verdict.repeatable) throw verdict.error
         failure = verdict.error

@@ -59,6 +59,13 @@ describe('the configuration', () => {
     })
   })
 
+  it('takes an empty variable for one that is not set', () => {
+    const env = { GRAPEVINE_FOUND: '', GRAPEVINE_REBUILD: '', GRAPEVINE_ZONE: '', GRAPEVINE_CONFIG: 'c.yaml' }
+    const loaded = load([], env, { 'c.yaml': 'zone: file\n' })
+    expect(loaded.config).toMatchObject({ found: false, rebuild: false, zone: 'file' })
+    expect(mistakesOf(() => load(['--rebuild=']))[0]?.message).toBe('is neither yes nor no')
+  })
+
   it('takes JSON as well, and lists in each form', () => {
     const json = '{"seed": ["a:1", "b:2"], "found": true, "maxConnections": 5}'
     expect(load([], { GRAPEVINE_CONFIG: 'c.json' }, { 'c.json': json }).config).toMatchObject({

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { addressOf, NO_MEASURES, type Log } from '@grapevine/core'
+import { addressOf, NO_MEASURES, VALUE_BYTES_MAX_LIMIT, type Log } from '@grapevine/core'
 import { FatalError } from '@grapevine/replica'
 import { openStore } from '@grapevine/storage'
 import { expect, it, onTestFinished, vi } from 'vitest'
@@ -42,6 +42,17 @@ it('gives all that a new cluster begins with', async () => {
   const keys: string[] = []
   for await (const entries of snapshot.entries()) keys.push(...entries.map(({ address }) => address))
   expect(keys).toEqual([...replica.rows.keys()])
+})
+
+it('holds the largest value behind any others', async () => {
+  const replica = new FakeReplica()
+  replica.put({ address: addressOf('b', 'a'), value: Buffer.alloc(65_420) })
+  replica.put({ address: addressOf('b', 'b'), value: Buffer.alloc(VALUE_BYTES_MAX_LIMIT) })
+  replica.put({ address: addressOf('b', 'c'), value: Buffer.of(1) })
+  const snapshot = await openSnapshotFile(await fileOf(await bytesOf(replica)), systemHash)
+  const sizes: (number | undefined)[] = []
+  for await (const entries of snapshot.entries()) sizes.push(...entries.map(({ value }) => value?.length))
+  expect(sizes).toEqual([65_420, VALUE_BYTES_MAX_LIMIT, 1])
 })
 
 it.each([

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { WATCH_HEARTBEAT_MS, type Problem } from '@grapevine/contract'
 import { addressOf, HLC_ZERO, PARTITIONS, type WatchChange, type WatchPosition } from '@grapevine/core'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -176,6 +177,21 @@ describe('a watch', () => {
       expect(text()).toMatch(/^id: ([\w-]+)\n\n(: still here\nid: [\w-]+\n\n)+$/)
     })
     expect(new Set(text().match(/^id: .*$/gm)).size).toBe(2)
+  })
+
+  it('shows it also while there is only news of other buckets', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { replica, until, text } = await watched()
+    const watch = replica.watches[0]
+    watch?.tell({ kind: 'position', position: POSITION })
+    await until('\n\n')
+    await vi.waitFor(async () => {
+      vi.advanceTimersByTime(WATCH_HEARTBEAT_MS / 4)
+      watch?.tell({ kind: 'position', position: { ...POSITION, expiriesToldMs: 2 } })
+      await setImmediate()
+      expect(text()).toContain(': still here')
+    })
   })
 
   it('is counted', async () => {

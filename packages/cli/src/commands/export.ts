@@ -1,10 +1,9 @@
-import { createWriteStream } from 'node:fs'
-import { once } from 'node:events'
-import { finished } from 'node:stream/promises'
 import { encodeUtf8 } from '@grapevine/contract'
 import { openCluster } from '../cluster-access.ts'
-import type { Call, Command } from '../command.ts'
-import { CommandError, EXIT } from '../exit-code.ts'
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-code.ts'
+import { FinishedFile } from '../finished-file.ts'
+import { plural } from '../output/numbers.ts'
 import { Progress } from '../output/progress.ts'
 import { tell } from '../output/print.ts'
 import { formatRecord } from '../record-line.ts'
@@ -14,7 +13,7 @@ export const exportCommand: Command = {
   summary: 'Write the entries of a bucket as NDJSON',
   usage: 'export BUCKET [FILE]',
   details:
-    'One line for each key, to stdout without a file, as `grapevine import` takes them. Pages are of one moment each,\nthe whole is not: for that there is `grapevine snapshot`.',
+    'One line for each key, to stdout without a file, as `grapevine import` takes them. The file is there as a whole or not at\nall. Pages are of one moment each, the whole is not: for that there is `grapevine snapshot`. Exit code 6 when the value of\nsome key could not be read.',
   flags: { prefix: { type: 'string', value: 'P', help: 'Only keys that begin so' } },
   examples: ['grapevine export carts carts.ndjson', 'grapevine export carts --prefix user: | gzip > users.ndjson.gz'],
   takes: { least: 1, most: 2 },
@@ -22,48 +21,28 @@ export const exportCommand: Command = {
     const [bucket = '', file = '-'] = call.args
     const progress = new Progress(call, 'exporting')
     await using grapevine = await openCluster(call, { discover: true })
-    const options = { prefix: call.flags.text('prefix'), signal: call.signal }
-    const sink = await openSink(file, call)
+    let unreadable = 0
+    const options = {
+      prefix: call.flags.text('prefix'),
+      signal: call.signal,
+      onUnreadable: (rows: number) => void (unreadable += rows),
+    }
+    await using target = file === '-' ? undefined : await FinishedFile.begin(file)
+    const sink = target ?? call.shell.stdout
     try {
       for await (const entry of grapevine.bucket(bucket, { codec: 'bytes' }).list(options)) {
         const key = typeof entry.key === 'string' ? (encodeUtf8(entry.key) ?? new Uint8Array()) : entry.key
         await sink.write(`${formatRecord({ ...entry, key }, Date.now())}\n`)
         await progress.add(1, entry.value.length)
       }
+      await target?.finish()
     } finally {
       await progress.clear()
-      await sink.close()
     }
     await tell(call, `Exported ${progress.summary()}.`)
-    return EXIT.good
+    if (unreadable === 0) return EXIT.good
+    await tell(call, `${plural(unreadable, 'key')} could not be read, neither by the node nor by another: left out.`)
+    await tell(call, 'Next: grapevine scrub')
+    return EXIT.divergence
   },
-}
-
-interface Sink {
-  write(text: string): Promise<void>
-  close(): Promise<void>
-}
-
-async function openSink(file: string, { shell }: Call): Promise<Sink> {
-  if (file === '-') return { write: (text) => shell.stdout.write(text), close: async () => {} }
-  const stream = createWriteStream(file)
-  const end = finished(stream)
-  // Heard of when the sink is closed, at the latest.
-  end.catch(() => {})
-  await once(stream, 'open').catch((cause: unknown) => {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new CommandError(`${file} cannot be written: ${why}.`, {
-      next: 'name another file, or none for stdout',
-      cause,
-    })
-  })
-  return {
-    async write(text) {
-      if (!stream.write(text)) await Promise.race([once(stream, 'drain'), end])
-    },
-    async close() {
-      stream.end()
-      await end
-    },
-  }
 }

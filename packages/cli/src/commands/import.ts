@@ -58,14 +58,14 @@ export const importCommand: Command = {
 }
 
 async function* recordsOf(file: string, call: Call, mistakes: Mistakes): AsyncGenerator<NumberedRecord, void, void> {
-  for await (const { number, text } of linesOf(inputOf(file, call.shell))) {
+  for await (const line of linesOf(inputOf(file, call.shell))) {
     if (call.signal.aborted) return
     try {
-      if (text === undefined) throw new BadLineError('it is longer than 24 MiB')
-      yield { ...parseRecord(text), line: number }
+      if (line.flaw !== undefined) throw new BadLineError(line.flaw)
+      yield { ...parseRecord(line.text), line: line.number }
     } catch (error) {
       if (!(error instanceof BadLineError)) throw error
-      await mistakes.add(number, error.message)
+      await mistakes.add(line.number, error.message)
     }
   }
 }

@@ -1,6 +1,3 @@
-import { createWriteStream } from 'node:fs'
-import { once } from 'node:events'
-import { finished } from 'node:stream/promises'
 import type { RestoreBody, RestoreKey } from '@grapevine/contract'
 import { openCluster, openNodeOrCluster } from '../cluster-access.ts'
 import type { Call, Command } from '../command.ts'
@@ -242,17 +239,13 @@ function restoreText(body: RestoreBody, report: string | undefined): string {
 }
 
 async function writeReport(file: string, keys: readonly RestoreKey[]): Promise<void> {
-  const stream = createWriteStream(file)
-  const end = finished(stream)
-  end.catch(() => {})
   try {
-    for (const key of keys)
-      if (!stream.write(`${JSON.stringify(key)}\n`)) await Promise.race([once(stream, 'drain'), end])
-    stream.end()
-    await end
+    await using sink = await FinishedFile.begin(file)
+    for (const key of keys) await sink.write(`${JSON.stringify(key)}\n`)
+    await sink.finish()
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    throw new CommandError(`The snapshot was restored, but ${file} cannot be written: ${why}.`, {
+    throw new CommandError(`The snapshot was restored. ${why}`, {
       next: 'the same again with another --report, which does no harm',
       cause,
     })

@@ -126,11 +126,12 @@ class Gathering<Config> {
     for (const [key, spec] of this.#specs) {
       const variable = variableOf(spec.path)
       names.add(variable)
-      const value = env[variable]
+      // What a script or a compose file leaves empty is not set.
+      const value = env[variable] || undefined
       if (value !== undefined) this.#take(key, spec, value, { kind: 'environment', at: variable })
       if (spec.secret !== true) continue
       names.add(`${variable}_FILE`)
-      const path = env[`${variable}_FILE`]
+      const path = env[`${variable}_FILE`] || undefined
       if (path !== undefined) this.#takeSecretFile(key, spec, path, { kind: 'environment', at: `${variable}_FILE` })
     }
     // A warning only: Kubernetes sets variables such as GRAPEVINE_PORT for a service of that name, and the

@@ -105,7 +105,7 @@ export const YES_OR_NO: OptionType<boolean> = {
   schema: { type: 'boolean' },
   valueless: true,
   parse(value) {
-    if (value === '' || value === 'true' || value === '1' || value === 'yes') return { value: true }
+    if (value === 'true' || value === '1' || value === 'yes') return { value: true }
     if (value === 'false' || value === '0' || value === 'no') return { value: false }
     return { mistake: 'is neither yes nor no', hint: 'write true or false' }
   },

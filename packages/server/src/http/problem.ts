@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import {
-  HEADERS,
+  OTHER_HEADERS,
   MEDIA_TYPES,
   problemOf,
   type Acks,
@@ -139,7 +139,7 @@ const NO_TRACE = '0'.repeat(32)
 
 /** The trace that the client began (W3C Trace Context), or one of our own. */
 export function traceIdOf(request: IncomingMessage): string {
-  const header = request.headers[HEADERS.traceparent]
+  const header = request.headers[OTHER_HEADERS.traceparent]
   const traceId = typeof header === 'string' ? TRACEPARENT.exec(header)?.[1] : undefined
   return traceId === undefined || traceId === NO_TRACE ? newTraceId() : traceId
 }

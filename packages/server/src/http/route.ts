@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { MEDIA_TYPES } from '@grapevine/contract'
@@ -95,12 +96,21 @@ export function sendJson(
   response.end(bytes)
 }
 
+/**
+ * What is not UTF-8 is no JSON: with other characters in the place of its bytes it would be about another key.
+ * @throws for what is none.
+ */
+export function parseJson(body: Uint8Array): unknown {
+  if (!isUtf8(body)) throw new TypeError('it is not UTF-8')
+  return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
+}
+
 /** The values of a JSON object in a body, or of an empty body. Fields that are not `known` are refused. */
 export function jsonFields(body: Uint8Array, known: readonly string[]): ReadonlyMap<string, unknown> {
   if (body.length === 0) return new Map()
   let parsed: unknown
   try {
-    parsed = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
+    parsed = parseJson(body)
   } catch (cause) {
     throw new ProblemError('bad_body', 'The body is not valid JSON.', { outcome: 'not-applied', cause })
   }

@@ -17,6 +17,7 @@ import { preconditionOf } from '../http/entity-tags.ts'
 import { checkIdempotencyKey } from '../http/idempotency.ts'
 import { decodeMsgpack, MalformedMsgpackError } from '../http/msgpack.ts'
 import { ProblemError, problemFrom } from '../http/problem.ts'
+import { parseJson } from '../http/route.ts'
 import { contentTypeOf, expiryOf, ttlAsSaid } from './parameters.ts'
 
 /** One operation, ready to be done; or what is wrong with this one alone, which harms none of the others. */
@@ -79,9 +80,8 @@ export function parseBatch(body: Uint8Array, mediaType: string, limits: BatchLim
 }
 
 function decode(body: Uint8Array, mediaType: string): unknown {
-  const buffer = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   try {
-    if (mediaType === MEDIA_TYPES.json) return JSON.parse(buffer.toString('utf8'))
+    if (mediaType === MEDIA_TYPES.json) return parseJson(body)
     if (mediaType === MEDIA_TYPES.msgpack) return decodeMsgpack(body)
   } catch (cause) {
     const why = cause instanceof MalformedMsgpackError ? cause.message : 'it is not valid JSON'

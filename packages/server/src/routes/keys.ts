@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { HEADERS, type Consistency } from '@grapevine/contract'
+import { HEADERS, OTHER_HEADERS, type Consistency } from '@grapevine/contract'
 import {
   bucketOf,
   bytesOf,
@@ -363,7 +363,7 @@ function appliedHeaders(
   }
   if (expiresAtMs !== 0) headers[HEADERS.expiresAt] = new Date(expiresAtMs).toISOString()
   const { traceparent } = request.headers
-  if (traceparent !== undefined) headers[HEADERS.traceparent] = traceparent
+  if (traceparent !== undefined) headers[OTHER_HEADERS.traceparent] = traceparent
   return headers
 }
 
@@ -373,7 +373,7 @@ function absent(held: Entry | undefined, common: OutgoingHttpHeaders): Trouble {
   if (held === undefined) return { code: 'not_found', message: 'This key has no value.', options: { headers } }
   if (held.value !== undefined)
     return { code: 'not_found', message: 'The value of this key has expired.', options: { headers } }
-  headers[HEADERS.tombstone] = '1'
+  headers[OTHER_HEADERS.tombstone] = '1'
   headers['ETag'] = `"${etagOf(held.version)}"`
   return { code: 'not_found', message: 'The value of this key was deleted.', options: { headers } }
 }
@@ -394,10 +394,10 @@ function preconditionFailed(
     options: {
       ...(scope === undefined ? {} : { outcome: 'not-applied' }),
       headers: {
-        [HEADERS.conditionScope]: scope ?? 'node',
+        [OTHER_HEADERS.conditionScope]: scope ?? 'node',
         ...common,
         ...(held === undefined ? {} : { ETag: `"${etagOf(held.version)}"` }),
-        ...(held !== undefined && held.value === undefined ? { [HEADERS.tombstone]: '1' } : {}),
+        ...(held !== undefined && held.value === undefined ? { [OTHER_HEADERS.tombstone]: '1' } : {}),
       },
     },
   }

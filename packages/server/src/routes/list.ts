@@ -179,7 +179,7 @@ async function sendLines(
       'content-type': MEDIA_TYPES.ndjson,
       'cache-control': 'no-store',
       // How many rows could not be read is known only at the end.
-      trailer: CORRUPT_ROWS,
+      trailer: HEADERS.corruptRows,
       [HEADERS.servedBy]: loaded.config.name,
       ...sessionHeadersOfAll(session, context, hasGap),
     })
@@ -200,7 +200,7 @@ async function sendLines(
       }
       if (turns.due) await turns.give()
     }
-    response.addTrailers({ [CORRUPT_ROWS]: String(corrupt) })
+    response.addTrailers({ [HEADERS.corruptRows]: String(corrupt) })
     response.end(lines)
   } finally {
     await view.close()
@@ -220,11 +220,10 @@ function readElsewhere(address: Address, unhealed: number, replica: Replica): Pr
 }
 
 /** Rows in the range that are damaged and that no other node gave back, and so are not listed. */
-const CORRUPT_ROWS = 'Grapevine-Corrupt-Rows'
 const CHUNK_CHARACTERS = 64 * 1024
 
 function corruptHeader(corrupt: number): Readonly<Record<string, string>> {
-  return corrupt === 0 ? {} : { [CORRUPT_ROWS]: String(corrupt) }
+  return corrupt === 0 ? {} : { [HEADERS.corruptRows]: String(corrupt) }
 }
 
 function itemOf(entry: Entry, withValue: boolean): ListItem {

@@ -1,5 +1,6 @@
 import {
   formatDuration,
+  isContentType,
   MEDIA_TYPES,
   parseDuration,
   parseWriteConcern,
@@ -91,7 +92,7 @@ let lastContentType = ''
 export function contentTypeOf(text: string | undefined): string {
   if (text === undefined || text === '') return MEDIA_TYPES.bytes
   if (text === lastContentType) return text
-  if (text.length > CONTENT_TYPE_BYTES_MAX || !/^[\x20-\x7e]+$/.test(text))
+  if (!isContentType(text))
     throw new ProblemError(
       'bad_header',
       `A Content-Type is at most ${CONTENT_TYPE_BYTES_MAX} visible ASCII characters.`,

@@ -96,7 +96,9 @@ async function sendEvents(watch: Watch, response: ServerResponse, context: Serve
       const piece = await watch.next()
       if (piece === undefined) break
       const text = events.of(piece)
-      if (text !== '' && !(await writeAndWait(response, text))) break
+      // A watch is woken by writes to other buckets too, and then says nothing.
+      if (text === '') continue
+      if (!(await writeAndWait(response, text))) break
       heartbeat.refresh()
     }
     response.end()

@@ -20,14 +20,17 @@ export class SnapshotWriter {
     return Buffer.concat(pieces)
   }
 
-  /** The bytes that are ready, if any: entries wait until there are enough of them for a frame. */
+  /** The bytes that are ready, if any: entries wait until there are enough of them for a frame, and a large one has its own. */
   entry({ envelope }: Entry): Buffer | undefined {
+    const bytes = LENGTH_BYTES + envelope.length
+    const full = this.#pendingBytes > 0 && this.#pendingBytes + bytes > FRAME_BYTES ? [this.#flush()] : []
     const length = Buffer.allocUnsafe(LENGTH_BYTES)
     length.writeUInt32BE(envelope.length)
     this.#pending.push(length, envelope)
-    this.#pendingBytes += LENGTH_BYTES + envelope.length
+    this.#pendingBytes += bytes
     this.#entries++
-    return this.#pendingBytes < FRAME_BYTES ? undefined : this.#flush()
+    if (this.#pendingBytes >= FRAME_BYTES) full.push(this.#flush())
+    return full.length === 0 ? undefined : Buffer.concat(full)
   }
 
   end(corrupt: number): Buffer {
