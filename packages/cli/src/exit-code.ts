@@ -12,6 +12,8 @@ export const EXIT = {
   unreachable: 5,
   /** Divergence, or ill health. */
   divergence: 6,
+  /** Of `grapevine server`: another process has its directory, so that starting it again makes no sense. */
+  locked: 7,
   interrupted: 130,
 } as const
 

@@ -4,6 +4,7 @@ import type { Clock, Hash, Random } from '@grapevine/core'
 import type { Replica } from '@grapevine/replica'
 import { fastify, type FastifyInstance } from 'fastify'
 import type { Loaded } from './config/load.ts'
+import { parseHostPort } from './config/option-types.ts'
 import type { ServerConfig } from './config/options.ts'
 import type { ServerContext } from './context.ts'
 import { Forwarder } from './forward.ts'
@@ -74,7 +75,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     ...options,
     draining: options.draining ?? (() => false),
     left: options.left ?? (() => {}),
-    guard: new Guard(loaded.config.cors),
+    guard: new Guard(loaded.config.cors, ownHosts(loaded.config)),
     forwarder: new Forwarder(replica, loaded.config, bodyMax),
     streams,
     sessions: new SessionTexts(),
@@ -89,6 +90,7 @@ export function buildServer(options: ServerOptions): FastifyInstance {
     connectionTimeout: limits.idleMs,
     keepAliveTimeout: limits.keepAliveMs,
     // Queries are read by the routes, strictly. Nothing from outside becomes an object's property name.
+    rewriteUrl: ({ url = '' }) => originFormOf(url),
     routerOptions: { maxParamLength: HEADER_BYTES_MAX, querystringParser: () => NO_QUERY },
     // No request has a log line of its own, so none needs an id.
     genReqId: () => '',
@@ -147,6 +149,19 @@ export function buildServer(options: ServerOptions): FastifyInstance {
   app.addHook('preClose', () => streams.close())
   app.addHook('onClose', () => context.forwarder.close())
   return app
+}
+
+/** The names that this node was told to go by. */
+function ownHosts({ listen, advertise }: ServerConfig): string[] {
+  return [listen, advertise].flatMap((text) => parseHostPort(text)?.host ?? [])
+}
+
+/** Proxies may be asked in absolute form, and pass it on (RFC 9112 §3.2.2). Routes know paths alone. */
+function originFormOf(url: string): string {
+  const found = url.startsWith('/') ? null : /^https?:\/\/[^/?#]*/i.exec(url)
+  if (found === null) return url
+  const rest = url.slice(found[0].length)
+  return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 const NO_QUERY: Readonly<Record<string, unknown>> = Object.freeze({})

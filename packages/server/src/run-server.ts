@@ -16,6 +16,7 @@ export const EXIT_ERROR = 1
 export const EXIT_USAGE = 2
 /** Its own, so that whoever restarts what ended does not start a second node on a directory again and again. */
 export const EXIT_LOCKED = 7
+const HANG_UP_EVERY_MS = 50
 
 const HELP = `Runs one node of a Grapevine cluster.
 
@@ -140,8 +141,11 @@ async function serve(
   } finally {
     // Requests that are still under way after that are cut off; their clients count them as unknown.
     const cutOff = setTimeout(() => app.server.closeAllConnections(), config.drainTimeout)
+    // Connections that were in use are kept alive by Node once they are answered.
+    const hangUp = setInterval(() => app.server.closeIdleConnections(), HANG_UP_EVERY_MS)
     await app.close()
     clearTimeout(cutOff)
+    clearInterval(hangUp)
     await node.replica.stop()
     await node.close()
     metrics.close()

@@ -41,6 +41,7 @@ describe('a batch', () => {
       etag: found[0]?.etag,
       value: base64('1'),
       contentType: 'text/plain',
+      lastModified: expect.stringMatching(/^2026-01-01T/),
       expiresAt: '2026-01-01T00:00:30.000Z',
     })
     expect(found[2]?.problem).toMatchObject({ code: 'not_found' })

@@ -59,6 +59,11 @@ describe('the configuration', () => {
     })
   })
 
+  it('holds the reserve against the write buffer that follows from the disk', () => {
+    const [mistake] = mistakesOf(() => load(['--disk-reserve', '1MiB']))
+    expect(mistake).toMatchObject({ path: 'diskReserve', message: 'is less than two of writeBufferSize' })
+  })
+
   it('takes an empty variable for one that is not set', () => {
     const env = { GRAPEVINE_FOUND: '', GRAPEVINE_REBUILD: '', GRAPEVINE_ZONE: '', GRAPEVINE_CONFIG: 'c.yaml' }
     const loaded = load([], env, { 'c.yaml': 'zone: file\n' })

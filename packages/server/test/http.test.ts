@@ -255,6 +255,30 @@ describe('paths', () => {
     await send(port, 'PUT', `http://127.0.0.1:${port}/v1/kv/b/a%2Fb`, { body: 'x' })
     expect([...replica.rows.keys()]).toEqual([addressOf('b', 'a/b')])
   })
+
+  it('means the same in absolute form, whatever the route', async () => {
+    const { port } = await serverPort()
+    const at = (path: string): string => `http://127.0.0.1:${port}${path}`
+    await send(port, 'PUT', at('/v1/gossip/state/foo'), { body: 'x' })
+    expect((await send(port, 'GET', '/v1/gossip/state/foo')).body.toString()).toBe('x')
+    const refused = await send(port, 'POST', at('/v1/admin/evict/zzz'))
+    expect(refused.body.toString()).toContain('zzz')
+    expect((await send(port, 'GET', at(''))).status).toBe(404)
+    expect((await send(port, 'DELETE', at('/v1/cluster'))).headers.allow).toBe('GET, HEAD')
+  })
+
+  it('of a write says that nothing was done when it is refused for what it asks', async () => {
+    const { app } = testServer()
+    for (const [method, url] of [
+      ['POST', '/v1/batch?x=1'],
+      ['PUT', '/v1/buckets/b?x=1'],
+      ['POST', '/v1/admin/restore?bucket=b'],
+    ] as const) {
+      const answer = await app.inject({ method, url, payload: '{}' })
+      expect(answer.json()).toMatchObject({ code: 'bad_query', outcome: 'not-applied' })
+    }
+    expect((await app.inject('/v1/kv/b/k?x=1')).json()).not.toHaveProperty('outcome')
+  })
 })
 
 describe('pages of other origins', () => {
@@ -296,10 +320,18 @@ describe('pages of other origins', () => {
     expect(other.statusCode).toBe(403)
   })
 
-  it('are not the node’s own', async () => {
-    const { app } = testServer()
-    const own = { host: 'node:7700', origin: 'http://node:7700' }
-    expect((await app.inject({ method: 'PUT', url: '/v1/kv/b/k', headers: own })).statusCode).toBe(204)
+  it.each([
+    ['by its address', 204, '192.0.2.1:7700', 'http://192.0.2.1:7700'],
+    ['by its IPv6 address', 204, '[::1]:7700', 'http://[::1]:7700'],
+    ['as localhost', 204, 'localhost:7700', 'http://localhost:7700'],
+    ['by the name it was given', 204, 'Node:7700', 'http://Node:7700'],
+    ['behind what speaks TLS', 204, 'node', 'https://node'],
+    // A name that points to the developer's machine once its page is loaded.
+    ['by a name that anybody may own', 403, 'evil.example.org:7700', 'http://evil.example.org:7700'],
+  ])('are not the node’s own, called %s', async (_, status, host, origin) => {
+    const { app } = testServer({ argv: ['--advertise', 'node:7700'] })
+    const answer = await app.inject({ method: 'PUT', url: '/v1/kv/b/k', headers: { host, origin } })
+    expect(answer.statusCode).toBe(status)
   })
 })
 

@@ -286,6 +286,8 @@ describe('conditions', () => {
       expect(answer.headers.etag).toBe(tag)
     }
     expect((await get({ 'if-none-match': '"other"' })).statusCode).toBe(200)
+    for (const malformed of ['"', `"${','.repeat(15_000)}`, `${tag} ${tag}`, `${tag},"`, 'a', ' , '])
+      expect((await get({ 'if-none-match': malformed })).statusCode).toBe(400)
     expect((await get({ 'if-match': '"other"' })).statusCode).toBe(412)
     expect((await get({ 'if-match': tag })).statusCode).toBe(200)
   })

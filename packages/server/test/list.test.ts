@@ -4,6 +4,7 @@ import type { ListBody, ListItem } from '@grapevine/contract'
 import { decodeBase64Url, encodeBase64Url } from '@grapevine/contract'
 import { describe, expect, it } from 'vitest'
 import type { FakeReplica } from './fake-replica.ts'
+import { rawExchange } from './raw-http.ts'
 import { send } from './send.ts'
 import { listening, testServer, type TestServer } from './serve.ts'
 
@@ -170,6 +171,14 @@ describe('a stream of lines', () => {
     expect(item).toMatchObject({ key: '2999', size: 100 })
     expect(answer.trailers['grapevine-corrupt-rows']).toBe('1')
     expect(replica.openViews).toBe(0)
+  })
+
+  it('is read by HTTP/1.0 as well, which has no trailers', async () => {
+    const { app, replica } = testServer()
+    fill(replica, 'a')
+    const port = await listening(app)
+    const answer = await rawExchange(port, [`GET /v1/kv/b HTTP/1.0\r\nAccept: application/x-ndjson\r\n\r\n`])
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([200, expect.objectContaining({ key: 'a' })])
   })
 
   it('takes the same bounds', async () => {

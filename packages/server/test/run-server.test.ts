@@ -81,13 +81,17 @@ describe('the server', () => {
         ),
       )
       .toBe(200)
-    const put = send(port, 'PUT', '/v1/kv/b/k', { body: 'x' })
+    // A client that keeps its connection must not keep the server.
+    const put = fetch(`http://127.0.0.1:${port}/v1/kv/b/k`, { method: 'PUT', body: 'x' })
     // The request has arrived when a later one is answered.
     await expect.poll(async () => (await send(port, 'GET', '/livez')).status).toBe(200)
     stop.abort()
     gate.resolve()
     expect((await put).status).toBe(204)
+    const answeredMs = performance.now()
     expect((await running).code).toBe(0)
+    // The time for draining is ten seconds.
+    expect(performance.now() - answeredMs).toBeLessThan(5_000)
   })
 
   it('cuts off what takes too long', async () => {

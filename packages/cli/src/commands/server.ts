@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { EXIT } from '../exit-code.ts'
 import { loadServer } from '../server-module.ts'
 
 export const server: Command = {
@@ -24,7 +25,7 @@ export const server: Command = {
     process.channel?.unref()
     try {
       const code = await runServer(args, shell.env, { signal: orphaned.signal })
-      return code === 0 || code === 2 ? code : 1
+      return Object.values(EXIT).find((known) => known === code) ?? EXIT.error
     } finally {
       process.off('disconnect', onDisconnect)
     }

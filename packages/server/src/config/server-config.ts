@@ -11,10 +11,11 @@ import { OPTIONS, type ServerConfig } from './options.ts'
  * @throws {ConfigError} with all mistakes.
  */
 export function loadServerConfig(input: ConfigInput): Loaded<ServerConfig> {
-  const loaded = loadConfig(OPTIONS, input)
+  const given = loadConfig(OPTIONS, input)
+  const loaded = { ...given, config: withDerived(given.config, hostname(), diskBytesAt) }
   const mistakes = contradictions(loaded)
   if (mistakes.length > 0) throw new ConfigError(mistakes)
-  return { ...loaded, config: withDerived(loaded.config, hostname(), diskBytesAt) }
+  return loaded
 }
 
 /**
@@ -57,7 +58,7 @@ function contradictions({ config, sources }: Loaded<ServerConfig>): Mistake[] {
     say('rebuild', 'true', sources.rebuild, 'contradicts found', 'found begins a cluster, rebuild comes back to one')
   if (config.restore !== '' && !config.found)
     say('restore', config.restore, sources.restore, 'needs found', 'a snapshot only begins a new cluster here')
-  if (config.writeBufferSize !== 0 && config.writeBufferSize < WRITE_BUFFER_BYTES_MIN)
+  if (config.writeBufferSize < WRITE_BUFFER_BYTES_MIN)
     say(
       'writeBufferSize',
       OPTIONS.writeBufferSize.type.format(config.writeBufferSize),
@@ -65,7 +66,7 @@ function contradictions({ config, sources }: Loaded<ServerConfig>): Mistake[] {
       'is less than 1MiB',
       'the largest value has to fit; or leave it to 0B',
     )
-  if (config.diskReserve !== 0 && config.diskReserve < 2 * config.writeBufferSize)
+  if (config.diskReserve < 2 * config.writeBufferSize)
     say(
       'diskReserve',
       OPTIONS.diskReserve.type.format(config.diskReserve),

@@ -10,27 +10,23 @@ export interface EntityTag {
   readonly text: string
 }
 
-/** RFC 9110 §8.8.3: visible characters but the quote, and bytes beyond ASCII. */
-const TAG = /^(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"$/
+/** RFC 9110 §8.8.3: visible characters but the quote, and bytes beyond ASCII; in a list also a comma ends one. */
+const TAG = /[\t ,]*(W\/)?"([\x21\x23-\x7e\x80-\xff]*)"[\t ]*(?=,|$)/y
+const NO_MORE_TAGS = /^[\t ,]*$/
 
 /** @throws {ProblemError} `bad_header`. */
 export function parseTagList(header: string, name: string): TagList {
   if (header.trim() === '*') return '*'
   const tags: EntityTag[] = []
-  // A comma inside of a tag is legal. Ours hold none, so a tag that is split at one matches nothing, as it should,
-  // but must not be called malformed: the pieces are put together again.
-  let open = ''
-  for (const piece of header.split(',')) {
-    const text = open === '' ? piece.trim() : `${open},${piece.trimEnd()}`
-    if (text === '') continue
-    const match = TAG.exec(text)
-    if (match === null) open = text
-    else {
-      open = ''
-      tags.push({ weak: match[1] !== undefined, text: match[2] ?? '' })
-    }
+  let read = 0
+  for (;;) {
+    TAG.lastIndex = read
+    const match = TAG.exec(header)
+    if (match === null) break
+    read = TAG.lastIndex
+    tags.push({ weak: match[1] !== undefined, text: match[2] ?? '' })
   }
-  if (open !== '' || tags.length === 0)
+  if (tags.length === 0 || !NO_MORE_TAGS.test(header.slice(read)))
     throw new ProblemError(
       'bad_header',
       `${name} must be * or a list of entity tags in double quotes, as they came in ETag.`,

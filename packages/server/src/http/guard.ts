@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HEADERS } from '@grapevine/contract'
+import { isIP } from 'node:net'
+import { HEADERS, OTHER_HEADERS } from '@grapevine/contract'
 import { ProblemError } from './problem.ts'
 
 /** What a page may read, beyond the few headers that browsers always show. */
@@ -12,14 +13,20 @@ const REMEMBER_SECONDS = '600'
  *
  * A page may call a node only from its own origin or an allowed one: otherwise any page that a developer happens to
  * open could write to the node on their machine. Leaving out CORS headers is not enough, since a plain POST is sent
- * before anybody asks.
+ * before anybody asks. Nor is it enough that the page comes from where the request goes: whoever owns a name may let it point to
+ * the developer's machine once the page is loaded (DNS rebinding). So a name has to be one that this node was given.
  */
 export class Guard {
   readonly #origins: ReadonlySet<string>
+  readonly #hosts: ReadonlySet<string>
 
-  /** @param origins that may call, `*` for all; `http://localhost:*` stands for any port. */
-  constructor(origins: readonly string[]) {
+  /**
+   * @param origins that may call, `*` for all; `http://localhost:*` stands for any port.
+   * @param hosts by which this node is called, beside addresses.
+   */
+  constructor(origins: readonly string[], hosts: readonly string[]) {
     this.#origins = new Set(origins)
+    this.#hosts = new Set(['localhost', ...hosts.map((host) => host.toLowerCase())])
   }
 
   /** @throws {ProblemError} `bad_request` or `forbidden`. */
@@ -29,7 +36,7 @@ export class Guard {
       throw new ProblemError('bad_request', 'An HTTP/1.1 request needs exactly one Host header.', {
         headers: { connection: 'close' },
       })
-    if (origin !== undefined && !isSameOrigin(origin, host)) this.#permit(origin, response)
+    if (origin !== undefined && !this.#isOwn(origin, host)) this.#permit(origin, response)
   }
 
   /** Answers a browser that asks before it sends (a preflight). */
@@ -42,6 +49,13 @@ export class Guard {
       ...(asked === undefined ? {} : { 'access-control-allow-headers': asked }),
     })
     response.end()
+  }
+
+  /** A browser sends the page's origin with every request that writes, also to the page's own server. */
+  #isOwn(origin: string, host: string | undefined): boolean {
+    if (host === undefined || (origin !== `http://${host}` && origin !== `https://${host}`)) return false
+    const name = host.replace(/:\d+$/, '').toLowerCase()
+    return isIP(name.replace(/^\[|\]$/g, '')) !== 0 || this.#hosts.has(name)
   }
 
   #allows(origin: string): boolean {
@@ -64,11 +78,6 @@ export class Guard {
   }
 }
 
-/** A browser sends the page's origin with every request that writes, also to the page's own server. */
-function isSameOrigin(origin: string, host: string | undefined): boolean {
-  return origin === `http://${host}` || origin === `https://${host}`
-}
-
 /** Node keeps the first of two and says nothing; proxies may have looked at the second. */
 function hasTwoHosts(rawHeaders: readonly string[]): boolean {
   let hosts = 0
@@ -80,5 +89,5 @@ function hasTwoHosts(rawHeaders: readonly string[]): boolean {
 }
 
 function grapevineHeaders(): readonly string[] {
-  return Object.values(HEADERS).filter((name) => name.startsWith('Grapevine-'))
+  return Object.values({ ...HEADERS, ...OTHER_HEADERS }).filter((name) => name.startsWith('Grapevine-'))
 }

@@ -23,7 +23,7 @@ export function keyPathOf(url: string, segments = 2): KeyPath {
   const mark = url.indexOf('?')
   const path = mark < 0 ? url : url.slice(0, mark)
   const query = mark < 0 ? '' : url.slice(mark + 1)
-  // Nearly always at once; otherwise the path is in absolute form, or part of it is needlessly encoded.
+  // Nearly always at once; otherwise part of the path is needlessly encoded.
   const at = segments === 2 && path.startsWith(PREFIX) ? PREFIX.length : bucketStart(path, segments)
   const slash = path.indexOf('/', at)
   if (slash < 0) return { bucket: path.slice(at), key: undefined, query }
@@ -31,7 +31,7 @@ export function keyPathOf(url: string, segments = 2): KeyPath {
 }
 
 function bucketStart(path: string, segments: number): number {
-  let at = path.startsWith('/') ? 0 : path.indexOf('/', path.indexOf('//') + 2)
+  let at = 0
   for (let segment = 0; segment < segments; segment++) at = path.indexOf('/', at + 1)
   return at + 1
 }

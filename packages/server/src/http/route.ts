@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { performance } from 'node:perf_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { MEDIA_TYPES } from '@grapevine/contract'
+import { MEDIA_TYPES, type ProblemCode } from '@grapevine/contract'
 import type { FastifyInstance, HTTPMethods } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import type { RouteMeter } from '../metrics/http-meters.ts'
@@ -58,9 +58,17 @@ async function answer(
     if (known !== undefined) parseQuery(queryOf(request.url ?? ''), known)
     await handler(request, response)
   } catch (error) {
-    answerFailure(context, request, response, error)
+    answerFailure(context, request, response, error, isRefusedWrite(request, error) ? { outcome: 'not-applied' } : {})
   }
   meter.answered(response.statusCode, startedMs)
+}
+
+/** What is wrong with a request by itself is seen before anything of it is done. */
+const WRONG_REQUEST: ReadonlySet<ProblemCode> = new Set(['bad_query', 'bad_header', 'bad_request', 'forbidden'])
+
+function isRefusedWrite({ method }: IncomingMessage, error: unknown): boolean {
+  const isWrite = method !== 'GET' && method !== 'HEAD'
+  return isWrite && error instanceof ProblemError && WRONG_REQUEST.has(error.code)
 }
 
 /** Answers with what was thrown, and logs it where somebody should know. */

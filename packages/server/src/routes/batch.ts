@@ -181,6 +181,7 @@ function runInOrder(
       etag: etagOf(held.version),
       value: held.value,
       contentType: held.contentType,
+      lastModified: new Date(held.version.hlc.wallMs).toISOString(),
       ...expiry(held.expiresAtMs),
     }
   }

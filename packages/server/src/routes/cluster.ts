@@ -28,11 +28,12 @@ export function registerClusterRoutes(app: FastifyInstance, context: ServerConte
   })
 
   const routing = new RoutingTable(replica)
+  const run = context.random.hex(4)
   routeGet(app, context, '/v1/cluster/routing', (request, response) => {
     takeNoQuery(request)
     const body = routing.now()
-    // Epochs of two nodes do not compare, so the tag also says whose this is.
-    const etag = `"${context.loaded.config.name}-${body.epoch}"`
+    // Epochs of two nodes do not compare, nor do those before and after a restart: the tag also says whose this is.
+    const etag = `"${context.loaded.config.name}-${run}-${body.epoch}"`
     const ifNoneMatch = request.headers['if-none-match']
     if (ifNoneMatch !== undefined && isMatchedText(ifNoneMatch, etag)) {
       response.writeHead(304, { ETag: etag, 'cache-control': 'no-cache' })

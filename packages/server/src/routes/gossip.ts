@@ -20,11 +20,16 @@ export interface GetPeerBody {
 /** Peer sampling (Jelasity et al.): a node's random peers, for programs that gossip about things of their own. */
 export function registerGossipRoutes(app: FastifyInstance, context: ServerContext): void {
   const { random, replica } = context
-  const atStart = replica.members().filter(({ isSelf, state }) => !isSelf && state !== 'evicted')
-
+  // Nobody is known before the replica has started, which takes a while.
+  let atStart: readonly MemberBody[] = []
   routeGet(app, context, '/v1/gossip/init', (request, response) => {
     takeNoQuery(request)
-    const body: InitBody = { peers: atStart.map(memberBody) }
+    if (atStart.length === 0)
+      atStart = replica
+        .members()
+        .filter(({ isSelf, state }) => !isSelf && state !== 'evicted')
+        .map(memberBody)
+    const body: InitBody = { peers: atStart }
     sendJson(response, body)
   })
 

@@ -173,13 +173,14 @@ async function sendLines(
   const wallMs = clock.wallMs()
   const view = replica.view()
   const release = streams.open(() => response.destroy())
+  const hasTrailers = response.req.httpVersion !== '1.0'
   let corrupt = 0
   try {
     response.writeHead(200, {
       'content-type': MEDIA_TYPES.ndjson,
       'cache-control': 'no-store',
-      // How many rows could not be read is known only at the end.
-      trailer: HEADERS.corruptRows,
+      // How many rows could not be read is known only at the end, of which HTTP/1.0 has no way to tell.
+      ...(hasTrailers && { trailer: HEADERS.corruptRows }),
       [HEADERS.servedBy]: loaded.config.name,
       ...sessionHeadersOfAll(session, context, hasGap),
     })
@@ -200,7 +201,7 @@ async function sendLines(
       }
       if (turns.due) await turns.give()
     }
-    response.addTrailers({ [HEADERS.corruptRows]: String(corrupt) })
+    if (hasTrailers) response.addTrailers({ [HEADERS.corruptRows]: String(corrupt) })
     response.end(lines)
   } finally {
     await view.close()
