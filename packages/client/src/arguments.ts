@@ -11,9 +11,26 @@ export function checkTtl(ttl: string | number): string {
   throw badArgument(`${JSON.stringify(ttl)} is no duration: write it as 30s, 15m, 12h or 7d, or none.`)
 }
 
-export function checkId(id: string): string {
-  if (isIdempotencyKey(id)) return id
-  throw badArgument('An idempotency key is 1 to 255 visible ASCII characters.')
+export interface Condition {
+  readonly ifMatch?: string | undefined
+  readonly ifAbsent?: boolean | undefined
+  /** Idempotency key, instead of one of the client's making. */
+  readonly id?: string | undefined
+}
+
+/** The condition and the name of a write, as they are sent. @throws {GrapevineError} `bad_argument`. */
+export function checkCondition(
+  { id: given, ifMatch, ifAbsent }: Condition,
+  nextId?: () => string | undefined,
+): { readonly id?: string; readonly ifMatch?: string; readonly ifAbsent?: true } {
+  const id = given ?? nextId?.()
+  if (id !== undefined && !isIdempotencyKey(id))
+    throw badArgument('An idempotency key is 1 to 255 visible ASCII characters.')
+  return {
+    ...(id !== undefined && { id }),
+    ...(ifMatch !== undefined && { ifMatch }),
+    ...(ifAbsent === true && { ifAbsent }),
+  }
 }
 
 export function checkContentType(contentType: string): string {

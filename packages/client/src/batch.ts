@@ -1,5 +1,5 @@
 import type { Acks, WriteConcern } from '@grapevine/contract'
-import { checkContentType, checkId, checkTtl } from './arguments.ts'
+import { checkCondition, checkContentType, checkTtl, type Condition } from './arguments.ts'
 import type { BucketContext } from './bucket.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -15,13 +15,6 @@ export interface BatchOptions extends CallOptions {
 interface Where {
   readonly bucket: string
   readonly key: Key
-}
-
-interface Condition {
-  readonly ifMatch?: string | undefined
-  readonly ifAbsent?: boolean | undefined
-  /** Idempotency key, instead of one of the client's making. */
-  readonly id?: string | undefined
 }
 
 export type BatchOperation =
@@ -61,7 +54,8 @@ export async function sendBatch(
   return Promise.all(ops.map((op) => dispatcher.submit(op, options).then(outcomeOf, failureOf)))
 }
 
-const NOTHING = { etag: undefined, acks: undefined, value: undefined, contentType: undefined }
+/** Of an outcome that is none. */
+export const NOTHING = { etag: undefined, acks: undefined, value: undefined, contentType: undefined }
 
 function outcomeOf(result: OperationResult | undefined): BatchOutcome {
   if (result === undefined)
@@ -79,13 +73,7 @@ function failureOf(error: unknown): BatchOutcome {
 function operationOf(operation: BatchOperation, connection: Connection): Operation {
   const where = { bucket: checkBucket(operation.bucket), ...fieldsOfKey(operation.key) }
   if (operation.op === 'get') return { op: 'get', ...where }
-  const { ifMatch, ifAbsent } = operation
-  const id = operation.id === undefined ? connection.nextWriteId() : checkId(operation.id)
-  const condition = {
-    ...(id !== undefined && { id }),
-    ...(ifMatch !== undefined && { ifMatch }),
-    ...(ifAbsent === true && { ifAbsent }),
-  }
+  const condition = checkCondition(operation, connection.nextWriteId)
   if (operation.op === 'delete') return { op: 'delete', ...where, ...condition }
   const { value, contentType, ttl } = operation
   return {

@@ -1,5 +1,5 @@
 import type { BucketPolicyBody, Consistency, KeyFields, WriteConcern } from '@grapevine/contract'
-import { checkContentType, checkId, checkTtl } from './arguments.ts'
+import { checkCondition, checkContentType, checkTtl } from './arguments.ts'
 import type { Codec } from './codec.ts'
 import type { CallOptions, Connection } from './connection.ts'
 import type { Dispatcher } from './dispatcher.ts'
@@ -106,7 +106,7 @@ export class Bucket<Value, Input = Value> {
         value: bytes,
         contentType: contentType === undefined ? this.#codec.contentType : checkContentType(contentType),
         ...(ttl !== undefined && { ttl: checkTtl(ttl) }),
-        ...this.#condition(options),
+        ...checkCondition(options, this.#context.connection.nextWriteId),
       },
       fields,
       options,
@@ -116,7 +116,11 @@ export class Bucket<Value, Input = Value> {
   /** Also when nothing is there: then nothing is there in future either, whoever still has an older value. */
   async delete(key: Key, options: WriteOptions = NO_OPTIONS): Promise<Receipt> {
     const fields = fieldsOfKey(key)
-    return this.#write({ op: 'delete', bucket: this.name, ...fields, ...this.#condition(options) }, fields, options)
+    return this.#write(
+      { op: 'delete', bucket: this.name, ...fields, ...checkCondition(options, this.#context.connection.nextWriteId) },
+      fields,
+      options,
+    )
   }
 
   /** The value. A missing key is `undefined` and never an error. */
@@ -219,19 +223,6 @@ export class Bucket<Value, Input = Value> {
     const result = await dispatcher.submit(operation, options)
     if (result !== undefined) return new WriteReceipt(result, this.name, key, connection)
     throw new GrapevineError({ code: 'bad_answer', message: 'A write has no answer.', outcome: 'unknown' })
-  }
-
-  #condition({ id, ifMatch, ifAbsent }: WriteOptions): {
-    readonly id?: string
-    readonly ifMatch?: string
-    readonly ifAbsent?: true
-  } {
-    const name = id === undefined ? this.#context.connection.nextWriteId() : checkId(id)
-    return {
-      ...(name !== undefined && { id: name }),
-      ...(ifMatch !== undefined && { ifMatch }),
-      ...(ifAbsent === true && { ifAbsent }),
-    }
   }
 }
 

@@ -1,18 +1,22 @@
 import { bytesOfKeyFields, decodeBase64, type KeyFields, type WriteConcern } from '@grapevine/contract'
 import { Level } from 'level'
-import { checkContentType, checkTtl } from '../arguments.ts'
-import type { BatchOperation, BatchOutcome } from '../batch.ts'
+import { checkCondition, checkContentType, checkTtl } from '../arguments.ts'
+import { NOTHING, type BatchOperation, type BatchOutcome } from '../batch.ts'
 import type { Bucket, PutOptions, ReadOptions, WriteOptions } from '../bucket.ts'
 import { toBase64 } from '../bytes.ts'
 import { bytesCodec, jsonCodec, textCodec, type Codec, type CodecName } from '../codec.ts'
 import type { Session } from '../grapevine.ts'
-import { GrapevineError } from '../grapevine-error.ts'
+import { GrapevineError, type ErrorCode } from '../grapevine-error.ts'
 import { checkBucket, fieldsOfKey, keyOfBytes, type Key } from '../key.ts'
 import { sleep } from '../send.ts'
 import { addressOf, PendingWrites, type KeptWrite, type OutboxDatabase, type PendingWrite } from './pending-writes.ts'
 
 /** Writes in one request: few enough that a lost answer repeats little. */
 const WRITES_PER_BATCH = 100
+/** And their bytes: a slow uplink gets them through in the time there is. Fewer after a time-out, slowly more after each success. */
+const BATCH_BYTES_MAX = 256 * 1024
+const SHRINK = 0.5
+const GROW = 1.05
 /** At about 200 bytes each beside their values, which stay in the database. */
 const PENDING_MAX = 100_000
 const WAIT_MS_MIN = 500
@@ -114,6 +118,7 @@ class LevelOutbox implements Outbox {
   readonly #onOnline = (): void => this.#wake()
   #state: OutboxStatus['state'] = 'idle'
   #lastError: Error | undefined
+  #batchBytesMax = BATCH_BYTES_MAX
   /** Ends the wait of the loop. */
   #wake: () => void = () => undefined
 
@@ -220,12 +225,12 @@ class LevelOutbox implements Outbox {
           value: toBase64(bytes),
           contentType: checkContentType(contentType),
           ...(ttl !== undefined && { ttl: checkTtl(ttl) }),
-          ...conditionOf(options),
+          ...checkCondition(options),
           atMs: Date.now(),
         })
       },
       delete: async (key, options = {}) =>
-        this.#keep({ op: 'delete', bucket: name, ...fieldsOfKey(key), ...conditionOf(options), atMs: Date.now() }),
+        this.#keep({ op: 'delete', bucket: name, ...fieldsOfKey(key), ...checkCondition(options), atMs: Date.now() }),
       get: async (key, options) => {
         const newest = this.#writes.newestOf(addressOf(name, fieldsOfKey(key)))
         const kept = newest && (await this.#writes.read(newest.row))
@@ -284,7 +289,7 @@ class LevelOutbox implements Outbox {
         await this.#writes.remove(rows.filter(({ kept }) => kept === undefined).map(({ write }) => write.row))
         const here = rows.flatMap(({ write, kept }) => (kept === undefined ? [] : [{ write, kept }]))
         const operations = here.map(({ kept }) => operationOf(kept))
-        const outcomes = await this.#grapevine.batch(operations, { w: this.#options.w, signal })
+        const outcomes = await this.#outcomesOf(operations, signal)
         const failed = await this.#settle(here, outcomes)
         // Nothing got through: there is no use in trying the others.
         if (signal.aborted || failed.length === batch.length) return true
@@ -301,12 +306,29 @@ class LevelOutbox implements Outbox {
   /** The oldest of each key, so that those of one key go one after the other. */
   #nextBatch(stuck: ReadonlySet<string>): PendingWrite[] {
     const batch = new Map<string, PendingWrite>()
+    let bytes = 0
     for (const write of this.#writes.all) {
       if (stuck.has(write.address) || batch.has(write.address)) continue
+      bytes += write.bytes
+      if (batch.size >= WRITES_PER_BATCH || (batch.size > 0 && bytes > this.#batchBytesMax)) break
       batch.set(write.address, write)
-      if (batch.size >= WRITES_PER_BATCH) break
     }
     return [...batch.values()]
+  }
+
+  async #outcomesOf(operations: readonly BatchOperation[], signal: AbortSignal): Promise<readonly BatchOutcome[]> {
+    try {
+      const outcomes = await this.#grapevine.batch(operations, { w: this.#options.w, signal })
+      const wasSlow = outcomes.some(({ error }) => error?.code === 'timeout')
+      this.#batchBytesMax = Math.min(BATCH_BYTES_MAX, this.#batchBytesMax * (wasSlow ? SHRINK : GROW))
+      return outcomes
+    } catch (error) {
+      // One that is wrong in itself was kept by an older version, and must not hold up the others.
+      if (!(error instanceof GrapevineError) || error.code !== 'bad_argument') throw error
+      if (operations.length === 1) return [{ ...NOTHING, error }]
+      const each = await Promise.all(operations.map((operation) => this.#outcomesOf([operation], signal)))
+      return each.flat()
+    }
   }
 
   /** Those that have to be tried again. */
@@ -344,29 +366,26 @@ class LevelOutbox implements Outbox {
   }
 }
 
-/** Whether it would be refused again. A missing token may be given later; what is not known is asked again. */
-function isFinal({ code, outcome, retryable }: GrapevineError): boolean {
-  return (
-    outcome === 'not-applied' && !retryable && !['closed', 'aborted', 'unauthorized', 'not_implemented'].includes(code)
-  )
+/** What is wrong with the write itself. All else passes: a session of another cluster, a missing token, a slow way. */
+const FINAL: ReadonlySet<ErrorCode> = new Set([
+  'bad_argument',
+  'bad_body',
+  'bad_bucket',
+  'bad_key',
+  'idempotency_mismatch',
+  'precondition_failed',
+  'too_large',
+])
+
+/** Whether it would be refused again. What is not known is asked again. */
+function isFinal({ code, outcome }: GrapevineError): boolean {
+  return outcome === 'not-applied' && FINAL.has(code)
 }
 
 function operationOf(kept: KeptWrite): BatchOperation {
   const { op, bucket, id, contentType, ttl, ifMatch, ifAbsent } = kept
   const where = { bucket, key: keyOf(kept), id, ifMatch, ifAbsent }
   return op === 'delete' ? { op, ...where } : { op, ...where, value: valueOf(kept), contentType, ttl }
-}
-
-function conditionOf({
-  ifMatch,
-  ifAbsent,
-  id,
-}: OutboxDeleteOptions): Pick<KeptWrite, 'ifMatch' | 'ifAbsent'> & { id?: string } {
-  return {
-    ...(ifMatch !== undefined && { ifMatch }),
-    ...(ifAbsent === true && { ifAbsent }),
-    ...(id !== undefined && { id }),
-  }
 }
 
 function keyOf(fields: KeyFields): Key {

@@ -47,6 +47,15 @@ export interface PendingWrite {
   readonly row: string
   readonly address: string
   readonly atMs: number
+  /** Of the row, about as many as it has in a request. */
+  readonly bytes: number
+}
+
+interface Addition {
+  readonly pending: PendingWrite
+  readonly change: RowChange
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
 }
 
 /** The writes in the database, in the order in which they were made, and those that were refused. */
@@ -57,6 +66,9 @@ export class PendingWrites {
   readonly #pending = new Map<string, PendingWrite>()
   readonly #refused = new Set<string>()
   #next = 1
+  /** Those behind the one that is being kept, to be kept together: the order must not depend on who is done first. */
+  #additions: Addition[] = []
+  #isAdding = false
 
   constructor(database: OutboxDatabase) {
     this.#database = database
@@ -66,7 +78,7 @@ export class PendingWrites {
     await this.#database.open()
     for await (const [row, text] of this.#rows(WRITES)) {
       const write = parse<KeptWrite>(text)
-      this.#pending.set(row, { row, address: addressOf(write.bucket, write), atMs: write.atMs })
+      this.#pending.set(row, pendingOf(row, write, text))
       this.#next = Math.max(this.#next, Number(row.slice(WRITES.length, WRITES.length + DIGITS)) + 1)
     }
     for await (const [row] of this.#rows(REFUSED)) this.#refused.add(row)
@@ -89,13 +101,35 @@ export class PendingWrites {
     return this.#pending.values()
   }
 
-  /** Resolves when it is kept. */
-  async add(write: Omit<KeptWrite, 'id'> & { readonly id?: string }): Promise<void> {
+  /** Resolves when it is kept, behind those that were added before. */
+  add(write: Omit<KeptWrite, 'id'> & { readonly id?: string }): Promise<void> {
     const number = String(this.#next++).padStart(DIGITS, '0')
     const row = `${WRITES}${number}-${this.#run}`
     const kept: KeptWrite = { ...write, id: write.id ?? `${this.#run}-${number}` }
-    await this.#commit([{ type: 'put', key: row, value: JSON.stringify(kept) }])
-    this.#pending.set(row, { row, address: addressOf(write.bucket, write), atMs: write.atMs })
+    const value = JSON.stringify(kept)
+    return new Promise((resolve, reject) => {
+      const pending = pendingOf(row, kept, value)
+      this.#additions.push({ pending, change: { type: 'put', key: row, value }, resolve, reject })
+      if (!this.#isAdding) void this.#keepAdditions()
+    })
+  }
+
+  async #keepAdditions(): Promise<void> {
+    this.#isAdding = true
+    while (this.#additions.length > 0) {
+      const group = this.#additions
+      this.#additions = []
+      try {
+        await this.#commit(group.map(({ change }) => change))
+        for (const { pending, resolve } of group) {
+          this.#pending.set(pending.row, pending)
+          resolve()
+        }
+      } catch (error) {
+        for (const { reject } of group) reject(error)
+      }
+    }
+    this.#isAdding = false
   }
 
   /** The write, or `undefined` when it was sent meanwhile. */
@@ -142,6 +176,10 @@ export class PendingWrites {
   #commit(changes: RowChange[]): Promise<void> {
     return this.#database.batch(changes, { sync: true })
   }
+}
+
+function pendingOf(row: string, write: KeptWrite, text: string): PendingWrite {
+  return { row, address: addressOf(write.bucket, write), atMs: write.atMs, bytes: text.length }
 }
 
 export function addressOf(bucket: string, { key, keyEncoding }: KeyFields): string {
