@@ -1,5 +1,5 @@
 // B12: batches of 100 writes over HTTP to one node, every index, fsync before the answer.
-import { MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
 import { unpack, Packr } from 'msgpackr'
 import { compareServers } from './harness/compare.ts'
 import { expectSuccess, HttpAnswers, type HttpAnswer } from './harness/http-answers.ts'
@@ -28,7 +28,7 @@ const batches = groupsOf(BATCH_OPS).map((group) => {
   const body: BatchRequest<Uint8Array> = {
     ops: group.map(({ key, value }) => ({ op: 'put', bucket: BUCKET, key, value })),
   }
-  return httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, packr.pack(body))
+  return httpWithBody('POST', '/v1/batch', OTHER_MEDIA_TYPES.msgpack, packr.pack(body))
 })
 const pipelines = groupsOf(PIPELINE).map((group) =>
   Buffer.concat(group.map(({ key, value }) => redisCommand('SET', key, value))),
@@ -72,7 +72,7 @@ await compareServers({
       id: 'level',
       start: startLevelRows,
       load: {
-        request: () => httpWithBody('POST', '/v1/rows', MEDIA_TYPES.msgpack, Buffer.alloc(0)),
+        request: () => httpWithBody('POST', '/v1/rows', OTHER_MEDIA_TYPES.msgpack, Buffer.alloc(0)),
         reader: () => new HttpAnswers(expectSuccess),
       },
       perRequest: ROWS_PER_REQUEST,

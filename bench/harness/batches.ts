@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
 import { Packr } from 'msgpackr'
 import { ProbeConnection } from './probe-connection.ts'
 import { httpWithBody } from './requests.ts'
@@ -53,7 +53,9 @@ async function applied(connection: ProbeConnection, ops: readonly Op[]): Promise
     status,
     head,
     body: answer,
-  } = await connection.ask(httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, body, MEDIA_TYPES.msgpack))
+  } = await connection.ask(
+    httpWithBody('POST', '/v1/batch', OTHER_MEDIA_TYPES.msgpack, body, OTHER_MEDIA_TYPES.msgpack),
+  )
   if (status === 429 || status === 503 || status === 504) return [...ops]
   if (status !== 200) throw new Error(`${head.split('\r\n', 1)[0]}: ${answer.toString()}`)
   const { results } = packr.unpack(answer) as { results: readonly { readonly status: number }[] }

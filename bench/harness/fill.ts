@@ -1,4 +1,4 @@
-import { MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, type BatchRequest } from '@grapevine/contract'
 import { Packr } from 'msgpackr'
 import { expectSuccess, HttpAnswers } from './http-answers.ts'
 import { runLoad } from './load.ts'
@@ -23,7 +23,7 @@ export async function fill(port: number, keys: number): Promise<number> {
         value: newValue(),
       })),
     }
-    return httpWithBody('POST', '/v1/batch', MEDIA_TYPES.msgpack, packr.pack(body))
+    return httpWithBody('POST', '/v1/batch', OTHER_MEDIA_TYPES.msgpack, packr.pack(body))
   }
   const reader = () => new HttpAnswers(expectSuccess)
   const requestsMax = Math.ceil(keys / BATCH_OPS)

@@ -1,6 +1,9 @@
 import {
+  decodeUtf8,
   encodeKeySegment,
+  encodeUtf8,
   MEDIA_TYPES,
+  OTHER_MEDIA_TYPES,
   type AntiEntropyRequest,
   type ClusterBody,
   type ConfigBody,
@@ -20,7 +23,6 @@ import {
   type TombstoneExplainBody,
   type TombstonesBody,
 } from '@grapevine/contract'
-import { decodeText, encodeText } from './bytes.ts'
 import type { CallOptions, RequestOptions } from './connection.ts'
 import type { BodyOpener } from './contact.ts'
 import { connect as connectClient, type FetchOptions } from './connect.ts'
@@ -183,7 +185,7 @@ export class Admin {
   async snapshot(options: CallOptions = {}): Promise<ReadableStream<Uint8Array>> {
     const { stream, status } = await this.#grapevine.request('/v1/admin/snapshot', {
       ...options,
-      headers: { accept: MEDIA_TYPES.snapshot },
+      headers: { accept: OTHER_MEDIA_TYPES.snapshot },
       stream: true,
     })
     if (stream !== undefined) return stream
@@ -212,7 +214,7 @@ export class Admin {
       ...call,
       method: 'POST',
       body: opener,
-      contentType: MEDIA_TYPES.snapshot,
+      contentType: OTHER_MEDIA_TYPES.snapshot,
     })
   }
 }
@@ -222,13 +224,13 @@ async function requestJson<Body>(
   path: string,
   { json, contentType, ...init }: RequestOptions & { readonly json?: unknown; readonly contentType?: string },
 ): Promise<Body> {
-  const asked = json === undefined ? {} : { method: 'POST', body: encodeText(JSON.stringify(json)) }
+  const asked = json === undefined ? {} : { method: 'POST', body: encodeUtf8(JSON.stringify(json)) }
   const type = contentType ?? (json === undefined ? undefined : MEDIA_TYPES.json)
   const headers = { accept: MEDIA_TYPES.json, ...(type !== undefined && { 'content-type': type }) }
   const answer = await grapevine.request(path, { ...asked, ...init, headers })
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- A node that speaks JSON is taken at its word.
-    return JSON.parse(decodeText(answer.body) ?? '') as Body
+    return JSON.parse(decodeUtf8(answer.body) ?? '') as Body
   } catch (cause) {
     const message = 'The answer is not JSON.'
     throw new GrapevineError({ code: 'bad_answer', status: answer.status, message, cause })

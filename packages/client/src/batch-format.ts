@@ -1,5 +1,13 @@
-import { decodeBase64, MEDIA_TYPES, type BatchBody, type BatchRequest, type BatchResult } from '@grapevine/contract'
-import { decodeText, encodeText, toBase64 } from './bytes.ts'
+import {
+  decodeBase64,
+  decodeUtf8,
+  encodeUtf8,
+  MEDIA_TYPES,
+  type BatchBody,
+  type BatchRequest,
+  type BatchResult,
+} from '@grapevine/contract'
+import { toBase64 } from './bytes.ts'
 
 /** In which form batches go over the wire. */
 export interface BatchFormat {
@@ -14,10 +22,10 @@ export const jsonBatchFormat: BatchFormat = {
   mediaType: MEDIA_TYPES.json,
   encode({ ops, ...rest }) {
     const wireOps = ops.map((op) => (op.op === 'put' ? { ...op, value: toBase64(op.value) } : op))
-    return encodeText(JSON.stringify({ ops: wireOps, ...rest })) ?? new Uint8Array()
+    return encodeUtf8(JSON.stringify({ ops: wireOps, ...rest })) ?? new Uint8Array()
   },
   decode(bytes) {
-    const body: unknown = JSON.parse(decodeText(bytes) ?? '')
+    const body: unknown = JSON.parse(decodeUtf8(bytes) ?? '')
     return { results: resultsOf<string>(body).map(withBytes) }
   },
 }

@@ -1,5 +1,4 @@
-import { MEDIA_TYPES } from '@grapevine/contract'
-import { decodeText, encodeText } from './bytes.ts'
+import { decodeUtf8, encodeUtf8, MEDIA_TYPES } from '@grapevine/contract'
 import { GrapevineError } from './grapevine-error.ts'
 import { describeIssues, type StandardSchema } from './standard-schema.ts'
 
@@ -28,9 +27,9 @@ export const textCodec: Codec<string> = {
   contentType: 'text/plain; charset=utf-8',
   encode(value) {
     if (typeof value !== 'string') return fail('The value is no text.')
-    return encodeText(value) ?? fail('The text holds a lone surrogate, which has no UTF-8.')
+    return encodeUtf8(value) ?? fail('The text holds a lone surrogate, which has no UTF-8.')
   },
-  decode: (bytes) => decodeText(bytes) ?? fail('The value is not valid UTF-8.'),
+  decode: (bytes) => decodeUtf8(bytes) ?? fail('The value is not valid UTF-8.'),
 }
 
 export const jsonCodec: Codec<unknown> = {
@@ -78,12 +77,12 @@ function encodeJson(value: unknown): Uint8Array {
   }
   if (text === undefined) return fail(`A value of type ${typeof value} has no JSON.`)
   // Lone surrogates come out of stringify as escapes, so this text always has UTF-8.
-  return encodeText(text) ?? fail('The value has no UTF-8.')
+  return encodeUtf8(text) ?? fail('The value has no UTF-8.')
 }
 
 function decodeJson(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(decodeText(bytes) ?? '')
+    return JSON.parse(decodeUtf8(bytes) ?? '')
   } catch (cause) {
     return fail('The value is not JSON.', cause)
   }

@@ -1,7 +1,14 @@
-import { HEADERS, MEDIA_TYPES, REQUEST_TIMEOUT_MS, type RoutingBody, type SessionRequest } from '@grapevine/contract'
+import {
+  decodeUtf8,
+  encodeUtf8,
+  HEADERS,
+  MEDIA_TYPES,
+  REQUEST_TIMEOUT_MS,
+  type RoutingBody,
+  type SessionRequest,
+} from '@grapevine/contract'
 import { eitherOf } from './abandonable.ts'
 import type { BatchFormat } from './batch-format.ts'
-import { decodeText, encodeText } from './bytes.ts'
 import type { Answer, Contact, OutgoingRequest, RequestBody } from './contact.ts'
 import { EndpointPool } from './endpoint-pool.ts'
 import { GrapevineError } from './grapevine-error.ts'
@@ -144,7 +151,7 @@ export class Connection {
     const accept = { accept: MEDIA_TYPES.json }
     if (json === undefined) return this.request(path, { ...rest, headers: accept })
     const headers = { ...accept, 'content-type': MEDIA_TYPES.json }
-    return this.request(path, { method: 'POST', ...rest, headers, body: encodeText(JSON.stringify(json)) })
+    return this.request(path, { method: 'POST', ...rest, headers, body: encodeUtf8(JSON.stringify(json)) })
   }
 
   headers(headers: Readonly<Record<string, string>> = {}, session?: string): Record<string, string> {
@@ -213,7 +220,7 @@ export class Connection {
     this.#routing = routing
     // Without it we have the endpoints that we were given, so a failure here is nobody's concern.
     if (answer.kind !== 'answer' || answer.status !== 200) return
-    const table = routingOf(decodeText(answer.body) ?? '')
+    const table = routingOf(decodeUtf8(answer.body) ?? '')
     if (table === undefined) return
     this.pool.learn(table)
     routing.etag = answer.headers.get('etag') ?? undefined
@@ -228,7 +235,7 @@ function tokenOf(body: unknown): string {
 /** @throws {GrapevineError} `bad_answer`. */
 export function parseJson(answer: Answer): unknown {
   try {
-    return JSON.parse(decodeText(answer.body) ?? '')
+    return JSON.parse(decodeUtf8(answer.body) ?? '')
   } catch (cause) {
     throw new GrapevineError({ code: 'bad_answer', status: answer.status, message: 'The answer is not JSON.', cause })
   }

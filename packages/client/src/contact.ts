@@ -38,6 +38,8 @@ export interface Answer {
   /** Empty when the request asked for a stream, unless the status is an error. */
   readonly body: Uint8Array
   readonly stream: ReadableStream<Uint8Array> | undefined
+  /** Whether an attempt before the one that was answered may have done what was asked. */
+  readonly inDoubt?: boolean
 }
 
 /** `refused`: nothing was sent. `broken` and `timeout`: the node may have heard all of it. */
@@ -61,6 +63,9 @@ export type Contact = (url: string, request: OutgoingRequest, options: ContactOp
  */
 export const ANSWER_BYTES_MAX: number = 64 * 1024 * 1024
 
+/** A timer that is to wait longer fires at once. */
+export const TIMER_MS_MAX: number = 2 ** 31 - 1
+
 /**
  * Runs an exchange under a time limit and the caller's signal. `exchange` gets a signal that fires for either; when
  * it throws, this tells what that meant. The signal of a stream lives on until `release` is called or the caller gives up.
@@ -74,10 +79,13 @@ export async function bounded(
   const giveUp = (): void => controller.abort(signal.reason)
   signal.addEventListener('abort', giveUp, { once: true })
   let timedOut = false
-  const timer = setTimeout(() => {
-    timedOut = true
-    controller.abort()
-  }, timeoutMs)
+  const timer = setTimeout(
+    () => {
+      timedOut = true
+      controller.abort()
+    },
+    Math.min(timeoutMs, TIMER_MS_MAX),
+  )
   let streaming = false
   try {
     const answer = await exchange(controller.signal)
@@ -85,7 +93,7 @@ export async function bounded(
     return answer
   } catch (cause) {
     if (signal.aborted) return { kind: 'aborted', cause: signal.reason }
-    return { kind: timedOut ? 'timeout' : wasRefused(cause) ? 'refused' : 'broken', cause }
+    return { kind: wasRefused(cause) ? 'refused' : timedOut ? 'timeout' : 'broken', cause }
   } finally {
     clearTimeout(timer)
     // A stream that goes on must still end when the caller gives up.

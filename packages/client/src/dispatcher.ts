@@ -146,10 +146,13 @@ export class Dispatcher {
       }
       const ops = calls.map((call) => call.operation)
       const results = await sendOperations(ops, { w: lane.w, ...options }, this.#connection, this.#session)
+      const hasProgress = results.some((result) => !(result instanceof GrapevineError))
       for (const [index, call] of calls.entries()) {
         const result = results[index]
-        if (result instanceof GrapevineError) this.#failed(call, result, lane)
-        else settle(call, result)
+        if (!(result instanceof GrapevineError)) settle(call, result)
+        // One answer holds so much and no more.
+        else if (hasProgress && call.operation.op === 'get' && result.code === 'overloaded') this.#again(call, lane)
+        else this.#failed(call, result, lane)
       }
     } catch (error) {
       for (const call of calls) {
@@ -165,12 +168,14 @@ export class Dispatcher {
     const mayAgain = this.#asFits && error.retryable && error.outcome !== 'unknown' && call.attempts < ATTEMPTS_MAX
     if (!mayAgain || call.settled || Date.now() + waitMs >= call.deadlineMs || !this.#connection.budget.take())
       return settle(call, error)
+    setTimeout(() => this.#again(call, lane), waitMs)
+  }
+
+  #again(call: Call, lane: Lane): void {
+    if (call.settled) return
     call.carrier = undefined
-    setTimeout(() => {
-      if (call.settled) return
-      lane.queue.push(call)
-      this.#schedule(lane)
-    }, waitMs)
+    lane.queue.push(call)
+    this.#schedule(lane)
   }
 }
 
@@ -190,11 +195,15 @@ function takeBatch(lane: Lane, companyBytesMax: number): Call[] {
   const nowMs = Date.now()
   let bytes = ENVELOPE_BYTES
   let taken = 0
+  let latestMs = 0
   for (const call of queue) {
     if (!call.settled && call.deadlineMs <= nowMs) settle(call, tooLate(call))
     if (!call.settled) {
       const alone = call.bytes > companyBytesMax
-      if (batch.length >= opsMax || (batch.length > 0 && (alone || bytes + call.bytes > BATCH_BYTES_MAX))) break
+      // A request has the time of the call that has least: whoever has much more does not share it.
+      if (batch.length === 0) latestMs = call.deadlineMs * 2 - nowMs
+      else if (batch.length >= opsMax || alone || bytes + call.bytes > BATCH_BYTES_MAX || call.deadlineMs > latestMs)
+        break
       batch.push(call)
       bytes += call.bytes
       if (alone) bytes = Infinity

@@ -52,7 +52,8 @@ export class EndpointPool {
   /** `jitter`: 0 ≤ x < 1, so that clients that lost a node together do not all return to it together. */
   failed(url: string, nowMs: number, jitter: number): void {
     const endpoint = this.#endpoints.get(url)
-    if (endpoint === undefined) return
+    // What ends many requests at once is one failure.
+    if (endpoint === undefined || endpoint.coolUntilMs > nowMs) return
     const coolMs = Math.min(COOL_MS_MAX, COOL_MS_MIN * 2 ** endpoint.failures)
     endpoint.failures += 1
     endpoint.coolUntilMs = nowMs + coolMs * (0.5 + jitter / 2)

@@ -1,5 +1,4 @@
-import type { FailedOutcome, Problem } from '@grapevine/contract'
-import { decodeText } from './bytes.ts'
+import { decodeUtf8, type FailedOutcome, type Problem } from '@grapevine/contract'
 import type { Answer, NoAnswer, OutgoingRequest } from './contact.ts'
 import { errorOfProblem, GrapevineError, withOutcome } from './grapevine-error.ts'
 
@@ -48,7 +47,7 @@ export function judge(attempt: Answer | NoAnswer, request: OutgoingRequest, url:
 function mayReadElsewhere({ retryable, status = 0, code }: GrapevineError, { asksOthers }: OutgoingRequest): boolean {
   // A node that waited for others in vain has used up the time that there was.
   if (asksOthers && code === 'timeout') return false
-  return retryable || (status >= 500 && status !== 501)
+  return retryable || code === 'bad_answer' || (status >= 500 && status !== 501)
 }
 
 /** Not after a `timeout` that the node reports: it knows of the write and told what there is to know. */
@@ -82,7 +81,7 @@ function outcomeOf({ outcome, status }: Problem): FailedOutcome {
 
 function parseProblem({ body }: Answer): Problem | undefined {
   try {
-    const problem: unknown = JSON.parse(decodeText(body) ?? '')
+    const problem: unknown = JSON.parse(decodeUtf8(body) ?? '')
     return isProblem(problem) ? problem : undefined
   } catch {
     return undefined
@@ -96,9 +95,8 @@ function isProblem(body: unknown): body is Problem {
   return typeof code === 'string' && typeof status === 'number' && typeof detail === 'string'
 }
 
-function isUnwell({ code, status }: GrapevineError): boolean {
-  if (code === 'bad_answer') return (status ?? 0) >= 500
-  return ['overloaded', 'rate_limited', 'not_ready', 'cloned', 'draining', 'io_error'].includes(code)
+function isUnwell({ code }: GrapevineError): boolean {
+  return ['bad_answer', 'overloaded', 'rate_limited', 'not_ready', 'cloned', 'draining', 'io_error'].includes(code)
 }
 
 function sentence(

@@ -1,5 +1,13 @@
-import { decodeWtf8, encodeWtf8, isBucketName, KEY_BYTES_MAX, keyFieldsOf, type KeyFields } from '@grapevine/contract'
-import { decodeText, encodeText } from './bytes.ts'
+import {
+  decodeUtf8,
+  decodeWtf8,
+  encodeUtf8,
+  encodeWtf8,
+  isBucketName,
+  KEY_BYTES_MAX,
+  keyFieldsOf,
+  type KeyFields,
+} from '@grapevine/contract'
 import { GrapevineError } from './grapevine-error.ts'
 
 /**
@@ -26,7 +34,7 @@ export function bytesOfKey(key: Key): Uint8Array {
 
 /** A prefix or an end of a range, which may be empty. */
 export function bytesOfBound(bound: Key): Uint8Array {
-  return typeof bound === 'string' ? (encodeText(bound) ?? encodeWtf8(bound)) : bound
+  return typeof bound === 'string' ? (encodeUtf8(bound) ?? encodeWtf8(bound)) : bound
 }
 
 /** As it stands in JSON. */
@@ -37,7 +45,7 @@ export function fieldsOfKey(key: Key): KeyFields {
 
 /** Text where the bytes are those of a text, which gives the same key back; otherwise the bytes. */
 export function keyOfBytes(bytes: Uint8Array): Key {
-  return decodeText(bytes) ?? decodeWtf8(bytes) ?? bytes
+  return decodeUtf8(bytes) ?? decodeWtf8(bytes) ?? bytes
 }
 
 export function checkBucket(name: string): string {

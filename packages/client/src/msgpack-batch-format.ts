@@ -1,4 +1,4 @@
-import { MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
 import { Packr } from 'msgpackr'
 import { resultsOf, type BatchFormat } from './batch-format.ts'
 
@@ -6,7 +6,7 @@ const packr = new Packr({ useRecords: false, encodeUndefinedAsNil: true })
 
 /** Values go as the bytes that they are. */
 export const msgpackBatchFormat: BatchFormat = {
-  mediaType: MEDIA_TYPES.msgpack,
+  mediaType: OTHER_MEDIA_TYPES.msgpack,
   encode: (request) => packr.pack(request),
   decode(bytes) {
     const body: unknown = packr.unpack(bytes)

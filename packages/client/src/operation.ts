@@ -65,9 +65,13 @@ export function singleRequest(
   return { path: path(...query), init: { ...common, method: 'PUT', body: value } }
 }
 
+/** @throws {GrapevineError} `bad_answer` for what has no version: it comes from something that is no node. */
 export function resultOfAnswer({ headers, body }: Answer): OperationResult {
+  const etag = headers.get('etag')
+  if (etag === null)
+    throw new GrapevineError({ code: 'bad_answer', message: 'The answer has no ETag.', outcome: 'unknown' })
   return {
-    etag: (headers.get('etag') ?? '').replace(/^"(.*)"$/, '$1'),
+    etag: etag.replace(/^"(.*)"$/, '$1'),
     acks: parseAcks(headers.get(HEADERS.acks) ?? ''),
     value: body,
     contentType: headers.get('content-type') ?? undefined,

@@ -1,5 +1,4 @@
-import { encodeBase64Url } from '@grapevine/contract'
-import { decodeText } from './bytes.ts'
+import { decodeUtf8, encodeBase64Url } from '@grapevine/contract'
 import { bytesOfBound, type Key } from './key.ts'
 
 interface Range {
@@ -14,9 +13,9 @@ export function rangeQuery({ prefix, start, end, reverse }: Range): Record<strin
   const bounds = Object.entries({ prefix, start, end }).flatMap(([name, bound]) =>
     bound === undefined ? [] : [{ name, bytes: bytesOfBound(bound) }],
   )
-  const asText = bounds.every(({ bytes }) => decodeText(bytes) !== undefined)
+  const asText = bounds.every(({ bytes }) => decodeUtf8(bytes) !== undefined)
   const query: Record<string, string> = {}
-  for (const { name, bytes } of bounds) query[name] = (asText ? decodeText(bytes) : undefined) ?? encodeBase64Url(bytes)
+  for (const { name, bytes } of bounds) query[name] = (asText ? decodeUtf8(bytes) : undefined) ?? encodeBase64Url(bytes)
   if (!asText) query['key_encoding'] = 'base64url'
   if (reverse === true) query['reverse'] = 'true'
   return query

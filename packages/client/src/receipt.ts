@@ -7,12 +7,13 @@ import {
 } from '@grapevine/contract'
 import type { CallOptions, Connection } from './connection.ts'
 import { GrapevineError, holdersOf, type Holder } from './grapevine-error.ts'
+import { NODE_TIMEOUT_MS_MAX } from './node-timeout.ts'
 import type { OperationResult } from './operation.ts'
 
 export interface VisibleOptions extends Omit<CallOptions, 'timeoutMs'> {
   /** `all`: every live replica (default). A number counts members. */
   readonly on?: 'all' | number | undefined
-  /** How long to wait, in milliseconds. Default: the client's `timeoutMs`. */
+  /** How long to wait, in milliseconds, at most a minute. Default: the client's `timeoutMs`. */
   readonly within?: number | undefined
 }
 
@@ -57,7 +58,7 @@ export class WriteReceipt implements Receipt {
   }
 
   async visible({ on = 'all', within, signal }: VisibleOptions = {}): Promise<Visibility> {
-    const withinMs = within ?? this.#connection.timeoutMs
+    const withinMs = Math.min(within ?? this.#connection.timeoutMs, NODE_TIMEOUT_MS_MAX)
     if (!(withinMs > 0) || (typeof on === 'number' && !(Number.isInteger(on) && on > 0)))
       throw new GrapevineError({ code: 'bad_argument', message: '`on` and `within` must be greater than 0.' })
     const { key, keyEncoding } = this.#key

@@ -1,12 +1,15 @@
 import { HEADERS, type BatchRequest, type WriteConcern } from '@grapevine/contract'
-import type { CallOptions, Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
+import type { Answer } from './contact.ts'
 import { GrapevineError, withOutcome } from './grapevine-error.ts'
 import { nodeTimeout } from './node-timeout.ts'
 import { resultOfBatch, type Operation, type OperationResult } from './operation.ts'
 import type { SessionTokens } from './session-tokens.ts'
 
-interface SendOptions extends CallOptions {
+interface SendOptions {
   readonly w: WriteConcern | undefined
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
 }
 
 /**
@@ -15,13 +18,12 @@ interface SendOptions extends CallOptions {
  */
 export async function sendOperations(
   ops: readonly Operation[],
-  { w, timeoutMs = Number.NaN, signal }: SendOptions,
+  { w, timeoutMs, signal }: SendOptions,
   connection: Connection,
   session: SessionTokens | undefined,
 ): Promise<(OperationResult | GrapevineError)[]> {
   const { batchFormat } = connection
-  const ms = Number.isNaN(timeoutMs) ? connection.timeoutMs : timeoutMs
-  const request: BatchRequest<Uint8Array> = { ops, ...(w !== undefined && { w }), timeout: nodeTimeout(ms) }
+  const request: BatchRequest<Uint8Array> = { ops, ...(w !== undefined && { w }), timeout: nodeTimeout(timeoutMs) }
   const safe = ops.every((op) => op.op === 'get')
   const answer = await connection.request('/v1/batch', {
     method: 'POST',
@@ -30,19 +32,31 @@ export async function sendOperations(
     safe,
     idempotent: ops.every((op) => op.op === 'get' || op.id !== undefined),
     asksOthers: w !== undefined && w !== 1,
-    timeoutMs: ms,
+    timeoutMs,
     signal,
     session,
   })
   const servedBy = answer.headers.get(HEADERS.servedBy) ?? undefined
   try {
-    const results = batchFormat.decode(answer.body).results.map((result) => resultOfBatch(result, servedBy))
+    const results = batchFormat
+      .decode(answer.body)
+      .results.map((result, index) => inFullView(resultOfBatch(result, servedBy), ops[index], answer))
     if (results.length === ops.length) return results
     throw new RangeError(`${ops.length} operations were answered by ${results.length} results.`)
   } catch (cause) {
     const message = 'The answer to a batch cannot be read.'
     throw new GrapevineError({ code: 'bad_answer', message, outcome: safe ? undefined : 'unknown', cause })
   }
+}
+
+/** The node that answers knows nothing of an attempt at another one. */
+function inFullView(
+  result: OperationResult | GrapevineError,
+  op: Operation | undefined,
+  { inDoubt }: Answer,
+): OperationResult | GrapevineError {
+  const isDoubtful = inDoubt === true && op?.op !== 'get' && result instanceof GrapevineError
+  return isDoubtful ? withOutcome(result, 'unknown') : result
 }
 
 /** What a failure of the whole request means for one operation in it. */

@@ -48,12 +48,13 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
   const tried = new Set<string>()
   let failure: GrapevineError | undefined
   let inDoubt = false
+  let wasSent = false
   let again: string | undefined
   const askedAgain = new Set<string>()
   let retryAfterMs = 0
   for (let round = 1; ;) {
     const remainingMs = deadlineMs - nowMs()
-    if (failure !== undefined && (remainingMs <= 0 || !budget.take())) throw failure
+    if (failure !== undefined && remainingMs <= 0) throw failure
     const url = again ?? pool.next(nowMs(), tried)
     again = undefined
     if (url === undefined) {
@@ -66,6 +67,8 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
       retryAfterMs = 0
       continue
     }
+    // What was sent nowhere yet burdens nobody twice.
+    if (failure !== undefined && wasSent && !budget.take()) throw failure
     tried.add(url)
     const timeoutMs = attemptMs(request, remainingMs, pool.next(nowMs(), tried) !== undefined)
     const attempt = await contact(url, request, { timeoutMs, signal })
@@ -76,8 +79,10 @@ export async function send(request: OutgoingRequest, context: SendContext): Prom
       pool.succeeded(url)
       budget.refill()
     }
-    if (verdict.kind === 'answered') return { answer: verdict.answer, url, failedOver: failure !== undefined }
+    if (verdict.kind === 'answered')
+      return { answer: { ...verdict.answer, inDoubt }, url, failedOver: failure !== undefined }
     const { outcome } = verdict.error
+    wasSent ||= attempt.kind !== 'refused'
     failure = inDoubt && outcome === 'not-applied' ? withOutcome(verdict.error, 'unknown') : verdict.error
     if (!verdict.repeatable) throw failure
     retryAfterMs = Math.max(retryAfterMs, verdict.retryAfterMs)

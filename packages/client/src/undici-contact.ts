@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Agent } from 'undici'
+import { Agent, type Dispatcher } from 'undici'
 import { ANSWER_BYTES_MAX, bounded, joined, type Answer, type AnswerHeaders, type Contact } from './contact.ts'
 
 /** Twice as many as batches of one kind are under way at once, so that reads and reports need not wait for them. */
@@ -8,26 +8,35 @@ const CONNECTIONS = 16
 const KEEP_ALIVE_MS = 600_000
 const CONNECT_MS = 5_000
 
+/** The time is over, or the caller has given up, while a request was waiting for a connection: no node has heard of it. */
+class NeverSentError extends Error {
+  override readonly name = 'NeverSentError'
+  readonly syscall = 'connect'
+}
+
 /** Contact over connections of our own, one pool to each node. */
 export class UndiciContact {
   readonly #agent: Agent
+  /** Watches have theirs: they stay open, and however many there are, requests must not wait for them to end. */
+  readonly #streams: Agent
 
   constructor(connections: number = CONNECTIONS) {
-    this.#agent = new Agent({
-      connections,
+    const options = {
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
       connect: { timeout: CONNECT_MS },
       // Each call has a time limit of its own, and a watch has none.
       headersTimeout: 0,
       bodyTimeout: 0,
-    })
+    }
+    this.#agent = new Agent({ ...options, connections })
+    this.#streams = new Agent(options)
   }
 
   readonly contact: Contact = (url, request, options) =>
     bounded(options, async (signal) => {
       const { origin, pathname } = new URL(url)
-      const { statusCode, headers, body } = await this.#agent.request({
+      const { statusCode, headers, body } = await requestBy(request.stream === true ? this.#streams : this.#agent, {
         origin,
         path: pathname === '/' ? request.path : pathname + request.path,
         method: request.method,
@@ -49,7 +58,47 @@ export class UndiciContact {
     })
 
   async close(): Promise<void> {
-    await this.#agent.destroy()
+    await Promise.all([this.#agent.destroy(), this.#streams.destroy()])
+  }
+}
+
+/**
+ * undici hears of a signal only once it has a connection for a request, which may be never: so the signal is listened to here.
+ * What it fires for until then is not sent any more.
+ */
+async function requestBy(
+  agent: Agent,
+  options: Dispatcher.RequestOptions & { readonly signal: AbortSignal },
+): Promise<Dispatcher.ResponseData> {
+  const { signal } = options
+  let isSent = false
+  const noting = agent.compose(
+    (dispatch) => (dispatched, handler) =>
+      dispatch(dispatched, {
+        ...forwarding(handler),
+        onRequestStart(controller, context) {
+          isSent = !signal.aborted
+          handler.onRequestStart?.(controller, context)
+        },
+      }),
+  )
+  const answer = noting.request(options)
+  const neverSent = new Promise<never>((_, reject) => {
+    const giveUp = (): void => {
+      if (!isSent) reject(new NeverSentError('It was still waiting for a connection.'))
+    }
+    signal.addEventListener('abort', giveUp, { once: true })
+  })
+  return Promise.race([answer, neverSent])
+}
+
+function forwarding(handler: Dispatcher.DispatchHandler): Dispatcher.DispatchHandler {
+  return {
+    onRequestUpgrade: (...args) => handler.onRequestUpgrade?.(...args),
+    onResponseStart: (...args) => handler.onResponseStart?.(...args),
+    onResponseData: (...args) => handler.onResponseData?.(...args),
+    onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
+    onResponseError: (...args) => handler.onResponseError?.(...args),
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@grapevine/contract'
 import { abandonable, eitherOf } from './abandonable.ts'
 import type { CallOptions, Connection } from './connection.ts'
-import type { OutgoingRequest } from './contact.ts'
+import { TIMER_MS_MAX, type OutgoingRequest } from './contact.ts'
 import { EventStreamParser, type StreamBlock } from './event-stream.ts'
 import { GrapevineError } from './grapevine-error.ts'
 import { judge } from './judge.ts'
@@ -101,14 +101,16 @@ async function* changes(
     }
     tried.add(url)
     // Of a connection that was never told where it is, nobody knows what it has missed.
-    if (established && id === undefined) yield { type: 'resync', id }
+    const isLost = established && id === undefined
     let heard = false
     const headers = connection.headers({
       accept: MEDIA_TYPES.eventStream,
       ...(id !== undefined && { [HEADERS.lastEventId]: id }),
     })
     const request: OutgoingRequest = { method: 'GET', path, headers, safe: true, stream: true }
-    const attemptMs = established ? timeoutMs : Math.max(1, startedMs + timeoutMs - Date.now())
+    const leftMs = established ? timeoutMs : Math.max(1, startedMs + timeoutMs - Date.now())
+    // As any other call it leaves half of its time for the next node, if there is one.
+    const attemptMs = pool.next(Date.now(), tried) === undefined ? leftMs : leftMs / 2
     // Reading ends when the watch ends or when the connection has fallen silent.
     const silence = new AbortController()
     try {
@@ -126,10 +128,12 @@ async function* changes(
         throw new GrapevineError({ code: 'bad_answer', message: `${url} does not answer with an event stream.` })
       established = true
       for await (const block of blocksOf(stream, silenceMs)) {
-        if (!heard) pool.succeeded(url)
+        const isFirst = !heard
+        // Also so that whoever hears of a change here reads it here, where it is.
+        pool.succeeded(url)
         heard = true
         id = block.id ?? id
-        if (initial && id !== undefined) {
+        if ((initial && id !== undefined) || (isFirst && isLost)) {
           initial = false
           yield { type: 'resync', id }
         }
@@ -176,7 +180,7 @@ async function* blocksOf(
 function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms)
+    timer = setTimeout(() => resolve(undefined), Math.min(ms, TIMER_MS_MAX))
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }

@@ -28,9 +28,16 @@ describe('EndpointPool', () => {
     expect(pool.next(999, none)).toBe('http://b')
     expect(pool.next(999, new Set(['http://b']))).toBeUndefined()
     expect(pool.next(1_000, none)).toBe('http://a')
-    for (let times = 0; times < 50; times++) pool.failed('http://a', 1_000, 1)
-    expect(pool.next(30_999, none)).toBe('http://b')
-    expect(pool.next(31_000, none)).toBe('http://a')
+    let nowMs = 1_000
+    for (let times = 0; times < 50; times++) pool.failed('http://a', (nowMs += 30_000), 1)
+    expect(pool.next(nowMs + 29_999, none)).toBe('http://b')
+    expect(pool.next(nowMs + 30_000, none)).toBe('http://a')
+  })
+
+  it('counts what ended many requests at once as one failure', () => {
+    const pool = new EndpointPool(['http://a', 'http://b'])
+    for (let times = 0; times < 8; times++) pool.failed('http://a', times, 1)
+    expect(pool.next(1_000, none)).toBe('http://a')
   })
 
   it('asks those left alone when there is nobody else, the longest waiting first', () => {

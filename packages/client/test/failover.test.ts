@@ -1,5 +1,7 @@
+import { createServer } from 'node:net'
 import { connect, GrapevineError } from '@grapevine/client'
 import { connect as connectAdmin } from '@grapevine/client/admin'
+import { connect as connectNode } from '@grapevine/client/node'
 import { afterEach, describe, expect, it } from 'vitest'
 import { deadUrl, FakeNode, json, problem } from './fake-node.ts'
 
@@ -62,6 +64,42 @@ describe('failover', () => {
     await using grapevine = await connect(node.url, { discover: false, writeIds: true })
     const error = await failureOf(grapevine.bucket('b').put('k', 1, { ifMatch: 'v' }))
     expect(error).toMatchObject({ code: 'precondition_failed', outcome: 'unknown' })
+  })
+
+  it('does not say so of one in a batch either, whatever the next node says', async () => {
+    const lost = await fakeNode((_, response) => void response.destroy())
+    const refusal = { code: 'precondition_failed', status: 412, detail: 'no', outcome: 'not-applied', title: 'no' }
+    const other = await fakeNode((_, response) =>
+      json(response, {
+        results: [
+          { status: 412, problem: refusal },
+          { status: 200, etag: 'v', value: 'Nw==' },
+        ],
+      }),
+    )
+    await using grapevine = await connect([lost.url, other.url], { discover: false, writeIds: true })
+    const bucket = grapevine.bucket('b')
+    const write = failureOf(bucket.put('k', 1, { ifMatch: 'v' }))
+    await expect(bucket.get('other')).resolves.toBe(7)
+    expect(await write).toMatchObject({ code: 'precondition_failed', outcome: 'unknown' })
+  })
+
+  it('goes on to working nodes from one that is no node at all', async () => {
+    const gateway = await fakeNode((_, response) => void response.writeHead(404).end('<html>'))
+    const live = await fakeNode((_, response) => json(response, 7))
+    await using grapevine = await connect([gateway.url, live.url], { discover: false })
+    await expect(grapevine.bucket('b').get('k')).resolves.toBe(7)
+    await grapevine.bucket('b').put('k', 1)
+    expect(gateway.seen).toHaveLength(1)
+  })
+
+  it('does not use the budget up for what was sent nowhere', async () => {
+    const live = await fakeNode((_, response) => json(response, 7))
+    await using grapevine = await connect([await deadUrl(), live.url], { discover: false })
+    const reads = Array.from({ length: 32 }, (_, index) =>
+      grapevine.bucket('b').get(`k${index}`, { consistency: 'quorum' }),
+    )
+    expect(new Set(await Promise.all(reads))).toEqual(new Set([7]))
   })
 
   it('reads elsewhere when the connection breaks, the time is half over, or the disk failed', async () => {
@@ -134,7 +172,7 @@ describe('failover', () => {
     const waking = await fakeNode((_, response) =>
       ++asked < 3
         ? problem(response, 503, 'not_ready', { retryable: true, outcome: 'not-applied' })
-        : void response.writeHead(204).end(),
+        : void response.writeHead(204, { etag: '"v"' }).end(),
     )
     await using grapevine = await connect(waking.url)
     await grapevine.bucket('b').put('k', 1)
@@ -166,6 +204,54 @@ describe('failover', () => {
     await grapevine.close()
     expect(await second).toMatchObject({ code: 'aborted' })
     expect(await failureOf(grapevine.bucket('b').get('k'))).toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('connections of Node', () => {
+  const streams = (url: string): boolean => url.startsWith('/v1/watch')
+
+  it('are not used up by watches', async () => {
+    const node = await fakeNode(({ url }, response) => {
+      if (!streams(url)) return void response.writeHead(204, { etag: '"v"' }).end()
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.write('id: 1\n\n')
+    })
+    await using grapevine = await connectNode(node.url, { discover: false, connections: 2 })
+    const watches = Array.from({ length: 5 }, () => grapevine.bucket('b').watch({ initial: true }))
+    await Promise.all(watches.map((watch) => watch.next()))
+    await grapevine.bucket('b').put('k', 1)
+    for (const watch of watches) await watch.return?.()
+  })
+
+  it('that are all in use do not hold a call beyond its time, nor say that it may have been sent', async () => {
+    const busy = await fakeNode(({ url }, response) => {
+      if (!url.includes('hold')) response.writeHead(204, { etag: '"v"' }).end()
+    })
+    await using grapevine = await connectNode(busy.url, { discover: false, connections: 1, timeoutMs: 60_000 })
+    const held = failureOf(grapevine.bucket('b').put('hold', 1))
+    await expect.poll(() => busy.seen.length).toBe(1)
+    const error = await failureOf(grapevine.bucket('b').put('k', 1, { timeoutMs: 100 }))
+    expect(error).toMatchObject({ outcome: 'not-applied', retryable: true })
+    await grapevine.close()
+    expect(await held).toMatchObject({ outcome: 'unknown' })
+    expect(busy.seen).toHaveLength(1)
+  })
+
+  it('that cannot be made in time leave the time for the next node', async () => {
+    // It never answers what TLS begins with.
+    const mute = createServer().listen(0, '127.0.0.1')
+    await expect.poll(() => mute.listening).toBe(true)
+    const address = mute.address()
+    const port = typeof address === 'object' ? address?.port : undefined
+    const live = await fakeNode()
+    await using grapevine = await connectNode([`https://127.0.0.1:${port}`, live.url], {
+      discover: false,
+      writeIds: true,
+      timeoutMs: 1_000,
+    })
+    await grapevine.bucket('b').put('k', 1)
+    expect(live.seen).toHaveLength(1)
+    mute.close()
   })
 })
 

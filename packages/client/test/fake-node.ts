@@ -22,7 +22,9 @@ export class FakeNode {
     this.handler = handler
   }
 
-  static async start(handler: Handler = (_, response) => void response.writeHead(204).end()): Promise<FakeNode> {
+  static async start(
+    handler: Handler = (_, response) => void response.writeHead(204, { etag: '"v"' }).end(),
+  ): Promise<FakeNode> {
     const server = createServer((message, response) => {
       const chunks: Buffer[] = []
       message.on('data', (chunk: Buffer) => chunks.push(chunk))
@@ -82,6 +84,7 @@ export function problem(
 }
 
 export function json(response: ServerResponse, body: unknown): void {
+  if (!response.hasHeader('etag')) response.setHeader('etag', '"v"')
   response.writeHead(200, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
 }

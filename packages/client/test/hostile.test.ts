@@ -78,8 +78,16 @@ describe.each([
   it('answers with a redirect, or a value that is none', async () => {
     node.handler = (__, response) => void response.writeHead(302, { location: 'http://127.0.0.1:9/' }).end()
     expect(await failureOf(grapevine.bucket('b').get('k'))).toMatchObject({ code: 'bad_answer' })
-    node.handler = (__, response) => void response.writeHead(200, { 'content-type': 'application/json' }).end('{')
+    const headers = { 'content-type': 'application/json', etag: '"v"' }
+    node.handler = (__, response) => void response.writeHead(200, headers).end('{')
     expect(await failureOf(grapevine.bucket('b').get('k'))).toMatchObject({ code: 'bad_value' })
+  })
+
+  it('answers everything with a page of its own, as portals of networks do', async () => {
+    node.handler = (__, response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<html>')
+    const bucket = grapevine.bucket('b', { codec: 'text' })
+    expect(await failureOf(bucket.get('k'))).toMatchObject({ code: 'bad_answer', outcome: undefined })
+    expect(await failureOf(bucket.put('k', 'v'))).toMatchObject({ code: 'bad_answer', outcome: 'unknown' })
   })
 
   it('announces more than anybody can hold', async () => {
@@ -161,6 +169,15 @@ describe('a watch', () => {
     expect(await watch.next()).toMatchObject({ value: { key: 'a' } })
     expect(await watch.next()).toMatchObject({ value: { type: 'resync', id: undefined } })
     expect(await watch.next()).toMatchObject({ value: { key: 'a' } })
+  })
+
+  it('opens at the next node when one is silent', async () => {
+    const silent = await start(() => {})
+    const other = await start(events(`id: 1\n\n${put('b')}`))
+    await using grapevine = await connect([silent.url, other.url], { discover: false, timeoutMs: 2_000 })
+    await using watch = grapevine.bucket('b').watch()
+    expect(await watch.next()).toMatchObject({ value: { key: 'b' } })
+    expect(silent.seen).toHaveLength(1)
   })
 
   it('waits for a cluster that is away, and ends at what will not change', async () => {

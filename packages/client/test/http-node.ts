@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { MemoryNode } from '@grapevine/client/memory'
-import { MEDIA_TYPES, problemOf } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, problemOf } from '@grapevine/contract'
 import { unpack, pack } from 'msgpackr'
 
 /** A memory node behind real HTTP, so that one suite runs over both. It speaks msgpack too. */
@@ -37,16 +37,16 @@ async function answer(node: MemoryNode, message: IncomingMessage, response: Serv
   const { url = '', method = '' } = message
   if (url === '/v1/cluster/routing') {
     const problem = problemOf('not_found', { detail: 'no routing', traceId: 't' })
-    response.writeHead(404, { 'content-type': MEDIA_TYPES.problem }).end(JSON.stringify(problem))
+    response.writeHead(404, { 'content-type': OTHER_MEDIA_TYPES.problem }).end(JSON.stringify(problem))
     return
   }
   const headers = new Headers(Object.entries(message.headers).map(([name, value]) => [name, String(value)]))
-  const asMsgpack = headers.get('content-type') === MEDIA_TYPES.msgpack
+  const asMsgpack = headers.get('content-type') === OTHER_MEDIA_TYPES.msgpack
   const sent = Buffer.concat(chunks)
   const answered = node.handle({ method, path: url, headers, body: asMsgpack ? jsonOf(sent) : sent })
   const { status, body, events } = answered
   const packed = asMsgpack && status === 200
-  response.writeHead(status, { ...answered.headers, ...(packed && { 'content-type': MEDIA_TYPES.msgpack }) })
+  response.writeHead(status, { ...answered.headers, ...(packed && { 'content-type': OTHER_MEDIA_TYPES.msgpack }) })
   if (events === undefined) {
     response.end(packed ? msgpackOf(body) : body)
     return

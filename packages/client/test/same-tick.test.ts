@@ -45,6 +45,46 @@ it('lets those share that come from different depths of promises in one tick', a
   expect(urls()).toEqual(['/v1/batch'])
 })
 
+it('asks for the rest of many reads when one answer holds no more', async () => {
+  const tooMany = { code: 'overloaded', status: 503, detail: 'read the rest in another', title: 'no', retryable: true }
+  node.handler = ({ url, body }, response) => {
+    // The last one has no company any more.
+    if (url !== '/v1/batch') return json(response, 7)
+    json(response, {
+      results: opsOf(body).map((_, index) =>
+        index < 3 ? { status: 200, etag: 'v', value: 'Nw==' } : { status: 503, problem: tooMany },
+      ),
+    })
+  }
+  const bucket = grapevine.bucket('b')
+  const reads = Array.from({ length: 100 }, (_, index) => bucket.get(`k${index}`))
+  expect(new Set(await Promise.all(reads))).toEqual(new Set([7]))
+})
+
+it('gives each call its own time, whoever it travels with', async () => {
+  const held: (() => void)[] = []
+  node.handler = ({ url, body }, response) => {
+    const answer = (): void => {
+      if (url !== '/v1/batch') return void response.writeHead(204, { etag: '"v"' }).end()
+      json(response, { results: opsOf(body).map(() => ({ status: 204, etag: 'v' })) })
+    }
+    if (url.includes('large')) held.push(answer)
+    // Longer than the first of the two has left, shorter than the second.
+    else setTimeout(answer, 800)
+  }
+  await using other = await connect(node.url, { discover: false, writeIds: true, timeoutMs: 1_500 })
+  const bucket = other.bucket('b', { codec: 'bytes' })
+  const large = Array.from({ length: 8 }, (_, index) => bucket.put(`large${index}`, new Uint8Array(100_000)))
+  await expect.poll(() => held.length).toBe(8)
+  const old = bucket.put('old', new Uint8Array(1)).catch((error: unknown) => error)
+  await new Promise((resolve) => setTimeout(resolve, 1_200))
+  const young = bucket.put('young', new Uint8Array(1))
+  for (const answer of held) answer()
+  await Promise.all(large)
+  await young
+  expect(await old).toMatchObject({ code: 'timeout' })
+})
+
 it('keeps apart what is done in different ways, and what is large', async () => {
   const bucket = grapevine.bucket('b', { codec: 'bytes' })
   const small = new Uint8Array(10)

@@ -26,11 +26,15 @@ export function isContentType(text: string): boolean {
 
 export const MEDIA_TYPES = {
   json: 'application/json',
+  eventStream: 'text/event-stream',
+  /** What a value is when nobody said otherwise. */
+  bytes: 'application/octet-stream',
+} as const
+
+/** Those that the client library does without on most platforms. */
+export const OTHER_MEDIA_TYPES = {
   msgpack: 'application/vnd.msgpack',
   ndjson: 'application/x-ndjson',
   problem: 'application/problem+json',
   snapshot: 'application/vnd.grapevine.snapshot',
-  eventStream: 'text/event-stream',
-  /** What a value is when nobody said otherwise. */
-  bytes: 'application/octet-stream',
 } as const

@@ -1,9 +1,26 @@
-// By hand, because this package knows no platform: TextEncoder is not part of the language. It also differs where
-// it matters: a byte order mark stays, and text that is not well-formed is refused instead of replaced.
+/** Everywhere the platform's own, as part of the Encoding Standard; but this package is compiled without any platform. */
+declare const TextEncoder: new () => { encode(text: string): Uint8Array }
+declare const TextDecoder: new (
+  label: string,
+  options: { readonly fatal: boolean; readonly ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string }
+
+const encoder = new TextEncoder()
+// A byte order mark is a character as any other, and what is not valid is refused instead of replaced.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** The text as UTF-8, or `undefined` when it holds a lone surrogate, which has no UTF-8. */
 export function encodeUtf8(text: string): Uint8Array | undefined {
-  return text.isWellFormed() ? encodeWtf8(text) : undefined
+  return text.isWellFormed() ? encoder.encode(text) : undefined
+}
+
+/** The text, or `undefined` when the bytes are not valid UTF-8 (no overlong forms, no surrogates). */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -11,49 +28,33 @@ export function encodeUtf8(text: string): Uint8Array | undefined {
  * number. So every text has bytes, and no two texts the same.
  */
 export function encodeWtf8(text: string): Uint8Array {
-  const bytes: number[] = []
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0
-    if (code < 0x80) bytes.push(code)
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), tail(code))
-    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), tail(code >> 6), tail(code))
-    else bytes.push(0xf0 | (code >> 18), tail(code >> 12), tail(code >> 6), tail(code))
-  }
-  return Uint8Array.from(bytes)
-}
-
-/** The text, or `undefined` when the bytes are not valid UTF-8 (no overlong forms, no surrogates). */
-export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  return decode(bytes, false)
+  // With its flag the expression finds no surrogate that is half of a pair.
+  const parts = text.split(/([\ud800-\udfff])/u).map((part) => encodeUtf8(part) ?? halfOf(part.charCodeAt(0)))
+  return Uint8Array.from(parts.flatMap((part) => [...part]))
 }
 
 /** The text, or `undefined` when no text has these bytes as its WTF-8: two halves side by side are one character. */
 export function decodeWtf8(bytes: Uint8Array): string | undefined {
-  return decode(bytes, true)
-}
-
-function decode(bytes: Uint8Array, withSurrogates: boolean): string | undefined {
   let text = ''
-  for (let index = 0; index < bytes.length;) {
-    const first = bytes[index] ?? 0
-    const length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0
-    if (length === 0 || index + length > bytes.length) return undefined
-    let code = length === 1 ? first : first & (0x7f >> length)
-    for (let offset = 1; offset < length; offset++) {
-      const next = bytes[index + offset] ?? 0
-      if ((next & 0xc0) !== 0x80) return undefined
-      code = (code << 6) | (next & 0x3f)
-    }
-    const overlong = (length === 3 && code < 0x800) || (length === 4 && code < 0x10000)
-    const surrogate = code >= 0xd800 && code <= 0xdfff
-    const secondHalf = code >= 0xdc00 && /[\ud800-\udbff]$/.test(text)
-    if (overlong || code > 0x10ffff || (surrogate && (!withSurrogates || secondHalf))) return undefined
-    text += String.fromCodePoint(code)
-    index += length
+  let from = 0
+  for (let at = 0; at < bytes.length; at++) {
+    const [first, second = 0, third = 0] = bytes.subarray(at, at + 3)
+    if (first !== HALF || second < 0xa0) continue
+    const before = decodeUtf8(bytes.subarray(from, at))
+    if (before === undefined || second >> 6 !== 2 || third >> 6 !== 2) return undefined
+    text += before
+    const code = 0xd000 | ((second & 0x3f) << 6) | (third & 0x3f)
+    if (code >= 0xdc00 && /[\ud800-\udbff]$/.test(text)) return undefined
+    text += String.fromCharCode(code)
+    from = at + 3
   }
-  return text
+  const rest = decodeUtf8(bytes.subarray(from))
+  return rest === undefined ? undefined : text + rest
 }
 
-function tail(code: number): number {
-  return 0x80 | (code & 0x3f)
+/** What the three bytes of a surrogate begin with. */
+const HALF = 0xed
+
+function halfOf(code: number): number[] {
+  return [HALF, 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f)]
 }

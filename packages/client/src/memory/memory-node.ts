@@ -2,7 +2,9 @@ import {
   bytesOfKeyFields,
   decodeBase64,
   decodeBase64Url,
+  decodeUtf8,
   encodeBase64,
+  encodeUtf8,
   formatAcks,
   HEADERS,
   isBucketName,
@@ -12,6 +14,7 @@ import {
   LIST_LIMIT_DEFAULT,
   LIST_LIMIT_MAX,
   MEDIA_TYPES,
+  OTHER_MEDIA_TYPES,
   parseDuration,
   parseSessionHeader,
   parseWriteConcern,
@@ -31,8 +34,7 @@ import {
   type VisibilityProblem,
   type VisibilityRequest,
 } from '@grapevine/contract'
-import { decodeText, encodeText } from '../bytes.ts'
-import type { AnswerHeaders } from '../contact.ts'
+import { TIMER_MS_MAX, type AnswerHeaders } from '../contact.ts'
 import { randomText } from '../write-id.ts'
 import { Feed } from './feed.ts'
 import { byteKeyOf, bytesOfByteKey, Rows, type ByteKey, type Row } from './rows.ts'
@@ -286,8 +288,11 @@ export class MemoryNode {
       if (row.expiresAtMs > nowMs) nextMs = Math.min(nextMs, row.expiresAtMs)
       else if (row.expiresAtMs > 0) this.#expire(bucket, key, row)
     }
-    // A timer of more than 2^31 ms fires at once.
-    if (nextMs < Infinity) this.#expiry = setTimeout(() => this.#awaitExpiry(), Math.min(nextMs - nowMs, 2 ** 31 - 1))
+    if (nextMs === Infinity) return
+    const expiry = setTimeout(() => this.#awaitExpiry(), Math.min(nextMs - nowMs, TIMER_MS_MAX))
+    // Where it can, it keeps no process alive: who watches does, for as long as they do.
+    if (typeof expiry === 'object') (expiry as { unref?: () => void }).unref?.()
+    this.#expiry = expiry
   }
 
   #list(bucket: string, query: URLSearchParams): ListBody {
@@ -399,19 +404,19 @@ const NOTHING = new Uint8Array()
 const JSON_HEADERS = { 'content-type': MEDIA_TYPES.json }
 
 function ok(body: unknown): NodeAnswer {
-  return { status: 200, headers: JSON_HEADERS, body: encodeText(JSON.stringify(body)) ?? NOTHING }
+  return { status: 200, headers: JSON_HEADERS, body: encodeUtf8(JSON.stringify(body)) ?? NOTHING }
 }
 
 export function problemAnswer(problem: Problem | VisibilityProblem): NodeAnswer {
-  const body = encodeText(JSON.stringify(problem)) ?? NOTHING
-  return { status: problem.status, headers: { 'content-type': MEDIA_TYPES.problem }, body }
+  const body = encodeUtf8(JSON.stringify(problem)) ?? NOTHING
+  return { status: problem.status, headers: { 'content-type': OTHER_MEDIA_TYPES.problem }, body }
 }
 
 /** Read loosely: what the client sends is typed, and each field that matters is looked at where it is used. */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- It names what is expected.
 function parseJson<Body>(body: Uint8Array): Body {
   try {
-    const value: unknown = JSON.parse(decodeText(body) ?? '')
+    const value: unknown = JSON.parse(decodeUtf8(body) ?? '')
     if (typeof value === 'object' && value !== null) return value as Body
   } catch {
     // Said below.
@@ -420,7 +425,7 @@ function parseJson<Body>(body: Uint8Array): Body {
 }
 
 function keyBytes(query: URLSearchParams, text: string): Uint8Array | undefined {
-  return query.get('key_encoding') === 'base64url' ? decodeBase64Url(text) : encodeText(text)
+  return query.get('key_encoding') === 'base64url' ? decodeBase64Url(text) : encodeUtf8(text)
 }
 
 function checkBucket(name: string): string {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import {
   OTHER_HEADERS,
-  MEDIA_TYPES,
+  OTHER_MEDIA_TYPES,
   problemOf,
   type Acks,
   type FailedOutcome,
@@ -114,7 +114,7 @@ export function answerOf(error: Trouble, traceId: string): ProblemAnswer {
   return {
     status: problem.status,
     headers: {
-      'content-type': MEDIA_TYPES.problem,
+      'content-type': OTHER_MEDIA_TYPES.problem,
       'content-length': body.length,
       ...(problem.status === 503 || problem.status === 429 ? { 'retry-after': RETRY_AFTER_SECONDS } : {}),
       ...error.options.headers,

@@ -1,4 +1,4 @@
-import { MEDIA_TYPES, PROBLEMS, type ProblemCode } from '@grapevine/contract'
+import { OTHER_MEDIA_TYPES, PROBLEMS, type ProblemCode } from '@grapevine/contract'
 import { SOFTWARE_VERSION } from '../software-version.ts'
 import {
   ANSWER_HEADERS,
@@ -126,7 +126,7 @@ function headersOf(names: readonly HeaderName[]): JsonObject {
 function problemResponse(codes: readonly ProblemCode[], others: NonNullable<AnswerOf['schemas']>): JsonObject {
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code].title}.`).join(' '),
-    content: contentOf({ [MEDIA_TYPES.problem]: schemas.Problem, ...others }),
+    content: contentOf({ [OTHER_MEDIA_TYPES.problem]: schemas.Problem, ...others }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { MEDIA_TYPES } from '@grapevine/contract'
+import { MEDIA_TYPES, OTHER_MEDIA_TYPES } from '@grapevine/contract'
 import { Type } from 'typebox'
 import {
   get,
@@ -107,7 +107,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation('GET', '/v1/kv/:bucket', {
     tag: 'data',
     summary: 'List keys in bytewise order',
-    description: `A page as JSON, or everything, one item a line, with Accept: ${MEDIA_TYPES.ndjson}.`,
+    description: `A page as JSON, or everything, one item a line, with Accept: ${OTHER_MEDIA_TYPES.ndjson}.`,
     query: {
       prefix,
       start: Type.String({ description: 'From this key on.' }),
@@ -125,7 +125,7 @@ export const OPERATIONS: readonly Operation[] = [
       200: {
         description: 'A page.',
         headers: ['Grapevine-Served-By', 'Grapevine-Session', 'Grapevine-Session-Gap', 'Grapevine-Corrupt-Rows'],
-        schemas: { [MEDIA_TYPES.json]: schema.ListBody, [MEDIA_TYPES.ndjson]: schema.ListItem },
+        schemas: { [MEDIA_TYPES.json]: schema.ListBody, [OTHER_MEDIA_TYPES.ndjson]: schema.ListItem },
       },
     },
     problems: [...KEY_PROBLEMS, ...READ_PROBLEMS, ...SESSION_PROBLEMS, 'overloaded'],
@@ -136,14 +136,14 @@ export const OPERATIONS: readonly Operation[] = [
     description: 'Each stands alone, in its order: this is not a transaction. At most 1,000 and 4 MiB.',
     headers: session,
     body: {
-      schemas: { [MEDIA_TYPES.json]: schema.BatchRequest, [MEDIA_TYPES.msgpack]: schema.BatchRequest },
+      schemas: { [MEDIA_TYPES.json]: schema.BatchRequest, [OTHER_MEDIA_TYPES.msgpack]: schema.BatchRequest },
       required: true,
     },
     answers: {
       200: {
         description: 'One result for each operation, as it would have been answered by itself.',
         headers: ['Grapevine-Served-By', 'Grapevine-Session', 'Grapevine-Session-Gap'],
-        schemas: { [MEDIA_TYPES.json]: schema.BatchBody, [MEDIA_TYPES.msgpack]: schema.BatchBody },
+        schemas: { [MEDIA_TYPES.json]: schema.BatchBody, [OTHER_MEDIA_TYPES.msgpack]: schema.BatchBody },
       },
     },
     problems: [
@@ -371,7 +371,7 @@ export const OPERATIONS: readonly Operation[] = [
       200: {
         description: 'A snapshot, checked to the last byte.',
         headers: ['Grapevine-Served-By'],
-        schemas: { [MEDIA_TYPES.snapshot]: Type.Unknown() },
+        schemas: { [OTHER_MEDIA_TYPES.snapshot]: Type.Unknown() },
       },
     },
     problems: ['bad_query', ...READ_PROBLEMS],
@@ -388,7 +388,7 @@ export const OPERATIONS: readonly Operation[] = [
       quarantined: Type.Boolean({ description: 'Only what was quarantined.' }),
       cluster: Type.String({ description: 'Id of the cluster from whose snapshot this one was begun.' }),
     },
-    body: { schemas: { [MEDIA_TYPES.snapshot]: Type.Unknown() }, required: true },
+    body: { schemas: { [OTHER_MEDIA_TYPES.snapshot]: Type.Unknown() }, required: true },
     answers: json(schema.RestoreBody, 'What became of the entries.'),
     problems: ['bad_query', 'bad_body', 'wrong_cluster', 'too_large', 'length_required', ...WRITE_PROBLEMS],
   }),

@@ -1,4 +1,4 @@
-import { BATCH_OPS_MAX, decodeBase64Url, MEDIA_TYPES } from '@grapevine/contract'
+import { BATCH_OPS_MAX, decodeBase64Url, MEDIA_TYPES, OTHER_MEDIA_TYPES } from '@grapevine/contract'
 import {
   addressOf,
   byteStringOf,
@@ -82,12 +82,12 @@ export function parseBatch(body: Uint8Array, mediaType: string, limits: BatchLim
 function decode(body: Uint8Array, mediaType: string): unknown {
   try {
     if (mediaType === MEDIA_TYPES.json) return parseJson(body)
-    if (mediaType === MEDIA_TYPES.msgpack) return decodeMsgpack(body)
+    if (mediaType === OTHER_MEDIA_TYPES.msgpack) return decodeMsgpack(body)
   } catch (cause) {
     const why = cause instanceof MalformedMsgpackError ? cause.message : 'it is not valid JSON'
     throw badBody(`The body cannot be read: ${why}.`, cause)
   }
-  throw new ProblemError('unsupported_media_type', `A batch is ${MEDIA_TYPES.json} or ${MEDIA_TYPES.msgpack}.`, {
+  throw new ProblemError('unsupported_media_type', `A batch is ${MEDIA_TYPES.json} or ${OTHER_MEDIA_TYPES.msgpack}.`, {
     outcome: 'not-applied',
   })
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { BATCH_BYTES_MAX, HEADERS, MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
+import { BATCH_BYTES_MAX, HEADERS, MEDIA_TYPES, OTHER_MEDIA_TYPES, type BatchResult } from '@grapevine/contract'
 import {
   bytesOf,
   etagOf,
@@ -41,7 +41,7 @@ export function registerBatchRoute(app: FastifyInstance, context: ServerContext)
       ? packr.pack({ results: results.map(withBytes) })
       : Buffer.from(JSON.stringify({ results: results.map(withBase64) }))
     response.writeHead(200, {
-      'content-type': batch.asMsgpack ? MEDIA_TYPES.msgpack : MEDIA_TYPES.json,
+      'content-type': batch.asMsgpack ? OTHER_MEDIA_TYPES.msgpack : MEDIA_TYPES.json,
       'content-length': body.length,
       'cache-control': 'no-store',
       [HEADERS.servedBy]: context.loaded.config.name,
@@ -95,7 +95,7 @@ async function receive(
       steps,
       w: writeConcernOf(w, replica, 'bad_body'),
       timeoutMs: timeoutOf(timeout, requestTimeout, 'bad_body'),
-      asMsgpack: mediaType === MEDIA_TYPES.msgpack,
+      asMsgpack: mediaType === OTHER_MEDIA_TYPES.msgpack,
       session,
     }
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HEADERS, MEDIA_TYPES, type Consistency, type ListBody, type ListItem } from '@grapevine/contract'
+import { HEADERS, OTHER_MEDIA_TYPES, type Consistency, type ListBody, type ListItem } from '@grapevine/contract'
 import {
   addressOf,
   etagOf,
@@ -177,7 +177,7 @@ async function sendLines(
   let corrupt = 0
   try {
     response.writeHead(200, {
-      'content-type': MEDIA_TYPES.ndjson,
+      'content-type': OTHER_MEDIA_TYPES.ndjson,
       'cache-control': 'no-store',
       // How many rows could not be read is known only at the end, of which HTTP/1.0 has no way to tell.
       ...(hasTrailers && { trailer: HEADERS.corruptRows }),
@@ -270,5 +270,5 @@ function earlier(a: Address, b: Address | undefined): Address {
 
 /** NDJSON only when it is named: whoever takes anything gets a page. */
 function acceptsLines(accept: string | undefined): boolean {
-  return accept?.split(',').some((type) => type.split(';', 1)[0]?.trim() === MEDIA_TYPES.ndjson) ?? false
+  return accept?.split(',').some((type) => type.split(';', 1)[0]?.trim() === OTHER_MEDIA_TYPES.ndjson) ?? false
 }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { HEADERS, MEDIA_TYPES } from '@grapevine/contract'
+import { HEADERS, OTHER_MEDIA_TYPES } from '@grapevine/contract'
 import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { route } from '../http/route.ts'
@@ -30,7 +30,7 @@ async function sendSnapshot(
     const writer = new SnapshotWriter()
     const takenAt = new Date(clock.wallMs()).toISOString()
     response.writeHead(200, {
-      'content-type': MEDIA_TYPES.snapshot,
+      'content-type': OTHER_MEDIA_TYPES.snapshot,
       'content-disposition': `attachment; filename="${name}-${takenAt.slice(0, 19).replaceAll(':', '')}.snapshot"`,
       'cache-control': 'no-store',
       [HEADERS.servedBy]: name,

@@ -1,5 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HEADERS, MEDIA_TYPES, parseDuration, type VisibilityBody, type VisibilityProblem } from '@grapevine/contract'
+import {
+  HEADERS,
+  OTHER_MEDIA_TYPES,
+  parseDuration,
+  type VisibilityBody,
+  type VisibilityProblem,
+} from '@grapevine/contract'
 import { parseEtag, type Address } from '@grapevine/core'
 import type { Visibility } from '@grapevine/replica'
 import type { FastifyInstance } from 'fastify'
@@ -38,7 +44,7 @@ export function registerVisibilityRoute(app: FastifyInstance, context: ServerCon
       options: {},
     } as const
     const problem: VisibilityProblem = { ...problemBody(trouble, traceIdOf(request)), nodes }
-    sendJson(response, problem, { ...headers, 'content-type': MEDIA_TYPES.problem }, problem.status)
+    sendJson(response, problem, { ...headers, 'content-type': OTHER_MEDIA_TYPES.problem }, problem.status)
   })
 }
 
