@@ -12,7 +12,8 @@ export async function confirm(call: Call, consequence: string, command: string):
   if (!shell.isInteractive) throw new CommandError(consequence, { exitCode: EXIT.usage, next: command })
   await shell.stderr.write(`${consequence}\nType yes to go on: `)
   const answer = await Promise.race([firstLine(shell.stdin), aborted(signal)])
-  if (answer?.trim().toLowerCase() !== 'yes')
+  if (answer === undefined) throw new CommandError('Interrupted. Nothing was done.', { exitCode: EXIT.interrupted })
+  if (answer.trim().toLowerCase() !== 'yes')
     throw new CommandError('Nothing was done.', { exitCode: EXIT.error, next: command })
 }
 

@@ -3,8 +3,11 @@ import { EXIT } from './exit-code.ts'
 import { outputOf, type Shell } from './shell.ts'
 
 // Whoever reads us may have seen enough: `grapevine list b | head`.
-for (const stream of [process.stdout, process.stderr])
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.good : EXIT.error))
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.good : EXIT.error),
+)
+// An import goes on, though nobody listens to what it tells.
+process.stderr.on('error', () => {})
 
 const shell: Shell = {
   env: process.env,

@@ -15,7 +15,8 @@ export async function watch(call: Call, show: () => Promise<ExitCode>): Promise<
     try {
       await show()
     } catch (error) {
-      if (!(error instanceof GrapevineError) || error.code === 'aborted') break
+      if (!(error instanceof GrapevineError)) throw error
+      if (error.code === 'aborted') break
       await shell.stderr.write(`${error.message}\n`)
     }
     await sleep(INTERVAL_MS, signal)

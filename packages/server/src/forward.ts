@@ -6,6 +6,7 @@ import type { ServerConfig } from './config/options.ts'
 import { errorCodeOf } from './error-code.ts'
 import { bodyOf } from './http/body.ts'
 import { ProblemError, sendProblem, traceIdOf } from './http/problem.ts'
+import { TIMEOUT_MS_MAX } from './routes/parameters.ts'
 
 /** Says that a request has been forwarded once, and must not go on a journey. */
 const FORWARDED = 'grapevine-forwarded'
@@ -84,7 +85,8 @@ export class Forwarder {
           method: methodOf(request),
           headers: { ...passed(request.headers), [FORWARDED]: '1' },
           body: isWrite ? body : null,
-          headersTimeout: this.#config.requestTimeout + 5_000,
+          // It may be asked to wait for so long.
+          headersTimeout: TIMEOUT_MS_MAX + 5_000,
           bodyTimeout: this.#config.requestTimeout,
         })
         response.writeHead(answer.statusCode, passed(answer.headers))

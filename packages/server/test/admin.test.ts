@@ -1,5 +1,4 @@
-import { addressOf, WriteError } from '@grapevine/core'
-import { UnreachableError } from '@grapevine/core'
+import { addressOf, RefusalError, UnreachableError, WriteError } from '@grapevine/core'
 import type { DiffBody, DivergenceBody, InspectBody } from '@grapevine/contract'
 import { LeaveError } from '@grapevine/replica'
 import { describe, expect, it } from 'vitest'
@@ -83,6 +82,14 @@ describe('the cluster', () => {
     expect(second.statusCode).toBe(200)
     expect(second.json()).toMatchObject({ epoch: 2 })
   })
+})
+
+it('says of itself that it is no member yet, and not that another node refused', async () => {
+  const { app, replica } = testServer()
+  replica.divergence = () => Promise.reject(new RefusalError('not-founded', 'this node belongs to no cluster yet'))
+  const answer = await app.inject('/v1/cluster')
+  expect(answer.statusCode).toBe(503)
+  expect(answer.json()).toMatchObject({ code: 'not_ready', detail: 'This node belongs to no cluster yet.' })
 })
 
 describe('peer sampling', () => {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { addressOf, WriteError } from '@grapevine/core'
 import type { BatchBody } from '@grapevine/contract'
 import { pack, unpack } from 'msgpackr'
@@ -49,6 +50,32 @@ describe('a batch', () => {
     expect(found[3]).toMatchObject({ etag: found[0]?.etag, problem: { outcome: 'not-applied' } })
     expect(found[5]?.etag).toBe(found[4]?.etag)
     expect(server.replica.read(addressOf('b', '\u00ff'))).toMatchObject({ value: { length: 0 } })
+  })
+
+  it('lets a write wait for a read of its key that takes long', async () => {
+    const server = testServer()
+    const { replica } = server
+    const address = addressOf('b', 'k')
+    const done: string[] = []
+    replica.corrupt.add(address)
+    replica.heal = async () => {
+      await setImmediate()
+      done.push('read')
+      return undefined
+    }
+    const write = replica.write.bind(replica)
+    replica.write = (request) => {
+      done.push('write')
+      return write(request)
+    }
+    const found = await results(server, {
+      ops: [
+        { op: 'get', bucket: 'b', key: 'k' },
+        { op: 'put', bucket: 'b', key: 'k', value: base64('1') },
+      ],
+    })
+    expect(found.map(({ status }) => status)).toEqual([404, 204])
+    expect(done).toEqual(['read', 'write'])
   })
 
   it('keeps the order of operations on one key', async () => {

@@ -69,6 +69,8 @@ describe('the configuration', () => {
     const loaded = load([], env, { 'c.yaml': 'zone: file\n' })
     expect(loaded.config).toMatchObject({ found: false, rebuild: false, zone: 'file' })
     expect(mistakesOf(() => load(['--rebuild=']))[0]?.message).toBe('is neither yes nor no')
+    expect(load(['--no-found']).config.found).toBe(false)
+    expect(mistakesOf(() => load(['--no-found=true']))[0]).toMatchObject({ path: 'found', message: 'takes no value' })
   })
 
   it('takes JSON as well, and lists in each form', () => {

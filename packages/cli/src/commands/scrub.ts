@@ -6,6 +6,7 @@ import { bytesText, countText, plural } from '../output/numbers.ts'
 import { printDocument } from '../output/print.ts'
 import { sleep } from '../sleep.ts'
 import type { Grapevine } from '@grapevine/client/admin'
+import { visible } from '../output/table.ts'
 
 const LOOK_MS = 200
 const PARTITIONS = 256
@@ -75,8 +76,10 @@ function undecidedText(undecided: ScrubBody['undecided']): readonly string[] {
   const rest = undecided.length - shown.length
   return [
     `${plural(undecided.length, 'key')} on one node alone, and nobody remembers whether it was deleted. Choose:`,
-    ...shown.map(({ bucket, key, heldBy, lackedBy }) => `  ${bucket} ${key}: ${heldBy} holds it, ${lackedBy} does not`),
+    ...shown.map(
+      ({ bucket, key, heldBy, lackedBy }) => `  ${bucket} ${visible(key)}: ${heldBy} holds it, ${lackedBy} does not`,
+    ),
     ...(rest > 0 ? [`  and ${rest} more`] : []),
-    `Next: grapevine delete ${first.bucket} ${first.key}, or read it from ${first.heldBy} and put it again`,
+    `Next: grapevine delete ${first.bucket} ${visible(first.key)}, or read it from ${first.heldBy} and put it again`,
   ]
 }

@@ -10,6 +10,7 @@ import { Progress } from '../output/progress.ts'
 import { checkSnapshot, type CheckedSnapshot } from '../read-snapshot-file.ts'
 import { loadServer } from '../server-module.ts'
 import { UsageError } from '../usage-error.ts'
+import { visible } from '../output/table.ts'
 
 /** More of them say nothing new on a terminal. The report has them all. */
 const KEYS_SHOWN_MAX = 20
@@ -19,7 +20,7 @@ export const snapshot: Command = {
   summary: 'Save a moment of everything, check it, take it in again',
   usage: 'snapshot save FILE [NODE | --from DIR] | check FILE | restore FILE [--as-new]',
   details:
-    'save: all that one node holds at one moment, checked while it comes; the file is there as a whole or not at all.\n' +
+    'save: all that one node holds at one moment, checked while it comes; the file is there as a whole or not at all. Exit code 6,\nas of check, when the node could not read some of it.\n' +
     'save --from DIR: what is in a data directory that no process uses, as one that was set aside.\n' +
     'check: reads a file to its end, without any node.\n' +
     'restore: takes it into the running cluster. What was deleted since stays deleted. What the cluster has never seen, and is\nolder than what it promises to its members, is left out and named; --as-new --quarantined writes that anew.\n' +
@@ -72,8 +73,9 @@ async function save(call: Call, file: string): Promise<ExitCode> {
 async function saved(call: Call, file: string, stream: AsyncIterable<Uint8Array>): Promise<ExitCode> {
   const checked = await (file === '-' ? saveTo(call, stream, call.shell.stdout) : saveFile(call, stream, file))
   if (file !== '-') await printSnapshot(call, file, checked)
-  if (!checked.summary.isWhole) await warnIncomplete(call, checked)
-  return EXIT.good
+  if (checked.summary.isWhole) return EXIT.good
+  await warnIncomplete(call, checked)
+  return EXIT.divergence
 }
 
 async function saveFile(call: Call, stream: AsyncIterable<Uint8Array>, file: string): Promise<CheckedSnapshot> {
@@ -229,7 +231,8 @@ function restoreText(body: RestoreBody, report: string | undefined): string {
   if (!body.snapshot.whole)
     lines.push(`The snapshot is not whole: ${body.snapshot.name} could not read all of its rows when it was taken.`)
   if (left(body) > 0 && report === undefined) {
-    for (const { bucket, key, why } of body.keys.slice(0, KEYS_SHOWN_MAX)) lines.push(`  ${bucket} ${key}  ${why}`)
+    for (const { bucket, key, why } of body.keys.slice(0, KEYS_SHOWN_MAX))
+      lines.push(`  ${bucket} ${visible(key)}  ${why}`)
     const more = body.keys.length - KEYS_SHOWN_MAX + body.keysOmitted
     if (more > 0) lines.push(`  and ${countText(more)} more: --report FILE or -o json names up to 10 000`)
   }

@@ -6,6 +6,7 @@ import { EXIT } from '../exit-code.ts'
 import { keyOf, KEY_FLAGS } from '../key-argument.ts'
 import { formatOf } from '../output/format.ts'
 import { tell } from '../output/print.ts'
+import { visible } from '../output/table.ts'
 
 export const watchCommand: Command = {
   name: 'watch',
@@ -53,7 +54,7 @@ function textOf(change: Change): string {
 }
 
 function shown({ key }: KeyChange): string {
-  return typeof key === 'string' ? key : `base64url:${encodeBase64Url(key)}`
+  return typeof key === 'string' ? visible(key) : `base64url:${encodeBase64Url(key)}`
 }
 
 function jsonOf(change: Change): string {

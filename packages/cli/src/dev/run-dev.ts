@@ -6,6 +6,7 @@ import { tell } from '../output/print.ts'
 import { styleFor } from '../output/style.ts'
 import { listenForControl, refuseIfRunning } from './control.ts'
 import { DevCluster } from './dev-cluster.ts'
+import { removeDevFile } from './dev-file.ts'
 import { takenAddresses } from './free-ports.ts'
 import {
   claimDirectory,
@@ -30,12 +31,14 @@ export interface DevOptions extends ClusterPlan {
 export async function runDev(call: Call, options: DevOptions): Promise<ExitCode> {
   const { dataDir, fresh, launcher } = options
   const startedMs = Date.now()
-  // Before anything is deleted: the nodes may be in use.
+  // Before anything is deleted: the nodes may be in use, and without ports nothing would come of it.
   await refuseIfRunning(dataDir)
-  if (fresh) await clearDirectory(dataDir)
-  await claimDirectory(dataDir)
   const plans = planNodes(options)
   await refuseTakenPorts(plans)
+  if (fresh) await clearDirectory(dataDir)
+  await claimDirectory(dataDir)
+  // Of a run that was killed: whoever waits for it is to wait for this one.
+  await removeDevFile(dataDir)
 
   const cluster = new DevCluster(dataDir, plans, launcher, (line) => void tell(call, line))
   const stop = new StopRequest(() => cluster.kill())

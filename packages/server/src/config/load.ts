@@ -95,6 +95,11 @@ class Gathering<Config> {
         continue
       }
       let value: string | undefined = equals < 0 ? undefined : argument.slice(equals + 1)
+      if (negated && value !== undefined) {
+        const hint = `write ${flag}, or --${flag.slice('--no-'.length)}=${value}`
+        this.#mistakes.push({ path: spec?.path ?? '', value, source, message: 'takes no value', hint })
+        continue
+      }
       if (value === undefined && negated) value = 'false'
       if (value === undefined && spec?.type.valueless === true) value = 'true'
       if (value === undefined) {

@@ -53,6 +53,12 @@ export function preconditionOf(ifMatch: string | undefined, ifNoneMatch: string 
   return { kind: 'one-of', etags: tags.filter(({ weak }) => !weak).map(({ text }) => text) }
 }
 
+/** Why a write, or a read, was not done. @param scope of the condition of a write; a read's is what the read has found. */
+export function unmetIn(scope: 'node' | 'quorum' | undefined): string {
+  const where = scope === 'quorum' ? 'as the newest of what a majority of the members holds' : 'on this node'
+  return `The key does not hold, ${where}, what the condition asks for.`
+}
+
 /** Whether a reader that has one of these has what is held. If-None-Match compares weakly. */
 export function isMatchedWeakly(header: string, version: Version): boolean {
   const etag = etagOf(version)

@@ -9,7 +9,7 @@ import {
   type Problem,
   type ProblemCode,
 } from '@grapevine/contract'
-import { ReadError, StoreError, WriteError, UnreachableError, RefusalError } from '@grapevine/core'
+import { ReadError, RefusalError, StoreError, UnreachableError, WriteError, type Refusal } from '@grapevine/core'
 
 export interface ProblemOptions {
   readonly outcome?: FailedOutcome
@@ -60,6 +60,9 @@ export interface FailureContext {
   readonly members?: number
 }
 
+/** What a node says that is no member yet: nearly always this one. */
+const NOT_A_MEMBER: ReadonlySet<Refusal> = new Set(['not-founded', 'not-bootstrapped'])
+
 /** Turns whatever was thrown into an answer. What is no known failure is a bug of ours. */
 export function problemFrom(error: unknown, { outcome, members = 0 }: FailureContext = {}): ProblemError {
   const known = knownFailure(error, members)
@@ -82,6 +85,8 @@ function knownFailure(error: unknown, members: number): ProblemError {
     return new ProblemError('io_error', sentence(error.message), { retryable: true, cause: error })
   if (error instanceof UnreachableError)
     return new ProblemError('peer_unreachable', sentence(error.message), { cause: error })
+  if (error instanceof RefusalError && NOT_A_MEMBER.has(error.code))
+    return new ProblemError('not_ready', sentence(error.message), { retryable: true, cause: error })
   if (error instanceof RefusalError) {
     const code = error.code === 'busy' ? 'overloaded' : error.code === 'paused' ? 'conflict' : 'peer_unreachable'
     return new ProblemError(code, sentence(`the other node refused: ${error.message}`), { cause: error })

@@ -16,6 +16,7 @@ import type { FastifyInstance } from 'fastify'
 import { Packr } from 'msgpackr'
 import type { ServerContext } from '../context.ts'
 import { bodyOf } from '../http/body.ts'
+import { unmetIn } from '../http/entity-tags.ts'
 import { idempotencyKeyOf } from '../http/idempotency.ts'
 import { problemBody, ProblemError, problemFrom, traceIdOf, unreadable } from '../http/problem.ts'
 import { parseQuery, queryOf } from '../http/query.ts'
@@ -207,9 +208,7 @@ function runInOrder(
       seen.note(result.kind === 'applied' ? result.seen : result.held)
       if (result.kind === 'precondition-failed') {
         const problem = problemBody(
-          new ProblemError('precondition_failed', 'The key does not hold, on this node, what the condition asks for.', {
-            outcome: 'not-applied',
-          }),
+          new ProblemError('precondition_failed', unmetIn(result.scope), { outcome: 'not-applied' }),
           traceId,
         )
         return {
@@ -232,9 +231,10 @@ function runInOrder(
       return { status: problem.status, problem }
     }
     const before = last.get(step.address)
-    if (step.kind === 'get') return before === undefined ? read(step.address) : before.then(() => read(step.address))
-    const result = before === undefined ? write(step) : before.then(() => write(step))
-    last.set(step.address, result)
+    const run = (): Result | Promise<Result> => (step.kind === 'get' ? read(step.address) : write(step))
+    const result = before === undefined ? run() : before.then(run)
+    // Most reads are done at once, and then nobody has to wait for them.
+    if (result instanceof Promise) last.set(step.address, result)
     return result
   })
 }

@@ -20,7 +20,7 @@ import type { ServerContext } from '../context.ts'
 import { answerTogether } from '../http/answer-together.ts'
 import { readBody } from '../http/body.ts'
 import { endWith } from '../http/end-with.ts'
-import { isMatchedStrongly, isMatchedWeakly, preconditionOf } from '../http/entity-tags.ts'
+import { isMatchedStrongly, isMatchedWeakly, preconditionOf, unmetIn } from '../http/entity-tags.ts'
 import { addressFrom, isBase64Url, keyPathOf } from '../http/key-path.ts'
 import { ProblemError, sendProblem, traceIdOf, unreadable, type Trouble } from '../http/problem.ts'
 import { parseQuery } from '../http/query.ts'
@@ -387,10 +387,9 @@ function preconditionFailed(
   common: OutgoingHttpHeaders,
   scope: 'node' | 'quorum' | undefined,
 ): Trouble {
-  const where = scope === 'quorum' ? 'as the newest of what a majority of the members holds' : 'on this node'
   return {
     code: 'precondition_failed',
-    message: `The key does not hold, ${where}, what the condition asks for.`,
+    message: unmetIn(scope),
     options: {
       ...(scope === undefined ? {} : { outcome: 'not-applied' }),
       headers: {
@@ -404,5 +403,5 @@ function preconditionFailed(
 }
 
 function isMarkup(contentType: string): boolean {
-  return /html|xml|svg/i.test(contentType)
+  return /html|xml|xsl|svg/i.test(contentType)
 }
