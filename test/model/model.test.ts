@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { SeededRandom } from '../../packages/simulator/src/seeded-random.ts'
-import { table, withTables } from '../../packages/simulator/test/checkers/tables.ts'
+import { table, withTables } from '../support/tables.ts'
 import { explore, walk, type Exploration, type Failure } from './explorer.ts'
 import { RULES, type Rule } from './rules.ts'
 import { SEARCHES, WIDE } from './scopes.ts'

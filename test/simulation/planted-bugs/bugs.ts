@@ -353,7 +353,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
 ]
 
-/** Their subject is not built. */
+/** Bugs that nobody has planted so far. */
 export const NOT_YET: readonly string[] = [
   'a suspect replica gives complete answers (R19)',
   'a restored directory goes on as the replica that it was (R16): R20 undoes what it brings back before anybody sees it',

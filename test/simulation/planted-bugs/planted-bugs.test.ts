@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { table, withTables } from '../../../packages/simulator/test/checkers/tables.ts'
+import { table, withTables } from '../../support/tables.ts'
 import { NOT_YET, PLANTED_BUGS, SEEDS_MAX } from './bugs.ts'
 import { findAll } from './find.ts'
 import type { Finding } from './worker.ts'

@@ -200,7 +200,7 @@ export const OPTIONS: OptionTable<ServerConfig> = {
     path: 'probeInterval',
     type: duration(10, 10 * MINUTE_MS),
     default: 1_000,
-    description: 'Between two probes of the failure detector. A crash is seen after about six',
+    description: 'Between two probes of the failure detector. A crash is seen after seven to ten',
   },
   probeTimeout: {
     path: 'probeTimeout',

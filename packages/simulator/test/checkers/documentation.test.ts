@@ -4,7 +4,7 @@ import { CHECKER_KINDS } from '../../src/index.ts'
 import { ANOMALIES } from './anomalies.ts'
 import { MUTATIONS } from './mutations.ts'
 import { PERMITTED } from './permitted.ts'
-import { table, withTables } from './tables.ts'
+import { table, withTables } from '../../../../test/support/tables.ts'
 
 const PAGE = new URL('../../../../docs/checkers.md', import.meta.url)
 
