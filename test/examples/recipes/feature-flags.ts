@@ -1,5 +1,6 @@
 // Flags that a process reads as often as it likes, without asking anybody.
-import type { Bucket, Grapevine } from '@grapevine/client/node'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { GrapevineError, type Bucket, type Grapevine } from '@grapevine/client/node'
 
 //#region flags
 export class Flags implements AsyncDisposable {
@@ -32,16 +33,20 @@ export class Flags implements AsyncDisposable {
   }
 
   async #follow(): Promise<void> {
-    try {
-      for await (const change of this.#bucket.watch({ initial: true, signal: this.#leaving.signal })) {
-        if (change.type === 'resync') await this.#load()
-        else if (change.type === 'put') this.#flags.set(String(change.key), await this.#bucket.get(change.key))
-        else this.#flags.delete(String(change.key))
+    const { signal } = this.#leaving
+    while (!signal.aborted)
+      try {
+        for await (const change of this.#bucket.watch({ initial: true, signal })) {
+          if (change.type === 'resync') await this.#load()
+          else if (change.type === 'put') this.#flags.set(String(change.key), await this.#bucket.get(change.key))
+          else this.#flags.delete(String(change.key))
+        }
+      } catch (error) {
+        // Nodes that come and go end no watch, but a read may fail with all of them away: then everything anew. What will not
+        // pass, such as a token that is not valid any more, is for the program to know.
+        if (!signal.aborted && !(error instanceof GrapevineError && error.retryable)) throw error
+        await sleep(1_000, undefined, { signal }).catch(() => undefined)
       }
-    } catch (error) {
-      // Nodes that come and go end no watch. What does, such as a token that is not valid any more, is for the program to know.
-      if (!this.#leaving.signal.aborted) throw error
-    }
   }
 
   async #load(): Promise<void> {
