@@ -223,6 +223,11 @@ function sponsorLostError(sponsor: ReplicaId): FatalError {
   )
 }
 
+interface Other {
+  readonly replica: ReplicaId
+  readonly standing: 'here' | 'away' | 'unheard-of'
+}
+
 /** Who must know a joiner before it writes, and who of them does. */
 export interface Introduction {
   /**
@@ -234,7 +239,7 @@ export interface Introduction {
    * Every other member by the roster; `away` when the failure detector holds it for dead or gone, `unheard-of` when it
    * never heard of it.
    */
-  readonly others: () => readonly { readonly replica: ReplicaId; readonly standing: 'here' | 'away' | 'unheard-of' }[]
+  readonly others: () => readonly Other[]
   readonly self: ReplicaId
   readonly sponsor: ReplicaId
 }
@@ -244,10 +249,12 @@ export interface Introduction {
  * leaves an id that nobody knows anything about; it would be waited for for ever.
  */
 const HEARD_OF_MS = 15_000
+/** Whoever is there answers within this time, also where others say that it is away. */
+const ANSWERED_MS_MAX = 1_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Only who is known to be away is not waited for; and at least one other must know. When a member that
+ * with its sponsor (R13). Only who is known to be away, and does not answer, is not waited for; and at least one other must know. When a member that
  * is here does not get to know it, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
  * @throws {FatalError} `sponsor_lost`
  */
@@ -260,10 +267,11 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
   const startedMs = clock.monotonicMs()
   const awaited = (): ReplicaId[] => {
     const isHeardOf = clock.monotonicMs() - startedMs < HEARD_OF_MS
+    const isHere = ({ replica, standing }: Other): boolean =>
+      standing === 'here' || (standing === 'unheard-of' && isHeardOf) || refusedSince.has(replica)
     return others()
-      .filter(({ standing }) => standing === 'here' || (standing === 'unheard-of' && isHeardOf))
+      .filter((other) => isHere(other) && !introduced.has(other.replica))
       .map(({ replica }) => replica)
-      .filter((replica) => !introduced.has(replica))
   }
   /** When somebody who is here last knew it. */
   let knownMs = startedMs
@@ -275,19 +283,27 @@ export async function awaitIntroduction(introduction: Introduction, context: Joi
       return nowMs - sinceMs > TELLING_MS_MAX || nowMs - Math.max(sinceMs, knownMs) > SPONSOR_SILENCE_MS_MAX
     })
   }
-  for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
-    for (const replica of awaited()) {
-      try {
-        const roster = await exchange(replica)
-        refusedSince.delete(replica)
-        if (roster.known.includes(self)) introduced.add(replica)
-      } catch (error) {
-        if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
-        context.log.info('not-introduced-yet', { peer: replica, error: error.message })
-        if (error instanceof RefusalError && error.code === 'not-introduced' && !refusedSince.has(replica))
-          refusedSince.set(replica, clock.monotonicMs())
-      }
+  const introduceTo = async (replica: ReplicaId): Promise<void> => {
+    try {
+      const roster = await exchange(replica)
+      refusedSince.delete(replica)
+      if (roster.known.includes(self)) introduced.add(replica)
+    } catch (error) {
+      if (!(error instanceof RefusalError || error instanceof UnreachableError)) throw error
+      context.log.info('not-introduced-yet', { peer: replica, error: error.message })
+      if (error instanceof UnreachableError) refusedSince.delete(replica)
+      else if (error.code === 'not-introduced' && !refusedSince.has(replica))
+        refusedSince.set(replica, clock.monotonicMs())
     }
+  }
+  // By whose word are they away? A sponsor that was evicted while it was cut off holds everybody else for dead.
+  const away = others().filter(({ standing }) => standing === 'away')
+  await Promise.race([
+    Promise.all(away.map(({ replica }) => introduceTo(replica))),
+    sleep(context.timers, ANSWERED_MS_MAX),
+  ])
+  for (let delayMs = RETRY_MIN_MS; !context.isStopping(); delayMs = nextDelay(delayMs)) {
+    for (const replica of awaited()) await introduceTo(replica)
     if (introduced.size > 0 && awaited().length === 0) return
     if (isStranded()) throw sponsorLostError(sponsor)
     await sleep(context.timers, delayMs)

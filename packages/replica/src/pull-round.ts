@@ -1,5 +1,6 @@
 import {
   compareHlc,
+  HLC_ZERO,
   PARTITIONS,
   PEER_FRAME_BYTES_MAX,
   type Answer,
@@ -150,7 +151,11 @@ export async function pullPartitions(
     context.checkClaims(answer.claims)
     foldedThere ??= answer.folded
     isSound &&= answer.acquainted
-    const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, source, from: peer })
+    // A frontier is about all partitions, and what was asked for may be one of them: a run that may have lost something in the
+    // others would refuse it as old from then on (R5). It takes the frontier once all of them were claimed.
+    const mayTakeFrontier = source === 'bootstrap' || context.isAcquainted()
+    const frontier = mayTakeFrontier ? answer.frontier : HLC_ZERO
+    const { fates, isAdopted } = await context.intake.takeAnswer({ ...answer, frontier, source, from: peer })
     entries += fates.filter((fate) => fate === 'news').length
     const claimed = new Set(answer.claims.map(([partition]) => partition))
     // What is parked, or cannot be stored now, comes again: what was told with it is not seen (R7).

@@ -1,4 +1,4 @@
-import { compareHlc } from '@grapevine/core'
+import { compareHlc, partitionOf, SessionToken } from '@grapevine/core'
 import { expect, it } from 'vitest'
 import { Acquaintance } from '../src/acquaintance.ts'
 import { FatalError } from '../src/index.ts'
@@ -67,6 +67,29 @@ it('comes before the frontier of the others: what a rolled back node has lost at
   expect(cluster.fatal('n3')).toEqual([])
   expect(cluster.get('n3', 'lost')).toBe('value')
   expect(cluster.isConverged('n1', 'n2', 'n3')).toBe(true)
+})
+
+// Found by the simulator (seeds 205823 and 208174): a read that waited for its session asked for one partition.
+it('comes before the frontier of the others also where one partition alone is asked for', async () => {
+  const cluster = await SmallCluster.of(3)
+  await cluster.put('n1', 'before', 'value', 'all')
+  const backup = await backupOf(cluster, 'n3')
+  await cluster.put('n1', 'lost', 'value', 'all')
+  const seen = await cluster.put('n1', 'seen', 'value', 'all')
+  await cluster.until(() => cluster.get('n2', 'seen') === 'value')
+  await cluster.finish(cluster.node('n1').tombstones())
+
+  await rollBack(cluster, 'n3', backup)
+  await cluster.until(() => cluster.node('n3').status().identity.replica !== '')
+  if (seen.kind !== 'applied' || seen.seen === undefined) throw new Error('the write was not applied')
+  const token = new SessionToken(cluster.node('n3').seen.cluster)
+  token.see(seen.seen)
+  await cluster.finish(cluster.node('n3').untilSeen(token, partitionOf(seen.seen.keyHash), 5_000))
+  expect(cluster.get('n3', 'seen')).toBe('value')
+  await cluster.until(() => cluster.node('n3').status().ready)
+  await cluster.time.advance(60_000)
+  expect(cluster.fatal('n3')).toEqual([])
+  expect(cluster.get('n3', 'lost')).toBe('value')
 })
 
 // Found by the simulator (seed 102285), as the next: what a fold covers is claimed like anything else (R7).

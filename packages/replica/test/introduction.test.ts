@@ -81,6 +81,33 @@ it.each([
   expect(ended).toMatchObject({ code: 'sponsor_lost' })
 })
 
+// Found by the simulator (seed 202784): its sponsor had been evicted while it was cut off, and held all others for dead.
+it('asks those too that are said to be away', async () => {
+  const time = new VirtualTime()
+  const introduction: Introduction = {
+    exchange: (replica) =>
+      replica === KNOWS
+        ? Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
+        : Promise.reject(new RefusalError('not-introduced', 'who is that?')),
+    self: SELF,
+    sponsor: KNOWS,
+    others: () => [
+      { replica: KNOWS, standing: 'here' },
+      { replica: SILENT, standing: 'away' },
+    ],
+  }
+  const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false }
+  let ended: unknown
+  awaitIntroduction(introduction, context as unknown as JoinContext).then(
+    () => (ended = 'introduced'),
+    (error: unknown) => (ended = error),
+  )
+  await time.advance(55_000)
+  expect(ended).toBeUndefined()
+  await time.advance(10_000)
+  expect(ended).toMatchObject({ code: 'sponsor_lost' })
+})
+
 // Found by the simulator (seed 121091): two joiners of one sponsor that is gone know each other, and nobody else knows either.
 it('begins anew when whoever knows it does not get to tell the others', async () => {
   const time = new VirtualTime()

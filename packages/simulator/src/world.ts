@@ -236,15 +236,31 @@ export class World {
 
   /**
    * An operator who sees a dead member that bears the name of a live one, and knows that no machine is left to be it: its disk was
-   * rolled back to before it was let in.
+   * rolled back to before it was let in. Or an id alone, of which nobody has heard since all were started: a joiner that died before
+   * it said anything, whose sponsor lost its directory.
    */
   evictForgotten(): void {
-    for (const forgotten of this.#forgotten) {
-      const asked = this.machines.find(({ running }) =>
-        running?.replica?.members().some(({ replica, state }) => replica === forgotten && state === 'dead'),
+    const ready = this.machines.filter(({ running }) => running?.replica?.status().ready === true)
+    for (const forgotten of [...this.#forgotten, ...this.#unheardOf()]) {
+      const asked = ready.find(
+        ({ running, roster }) =>
+          roster.known.includes(forgotten) &&
+          running?.replica?.members().every(({ replica, state }) => replica !== forgotten || state === 'dead') === true,
       )
-      if (asked?.running?.replica?.status().ready === true) void this.#evict(forgotten, asked)
+      if (asked !== undefined) void this.#evict(forgotten, asked)
     }
+  }
+
+  #unheardOf(): readonly string[] {
+    const heardOf = new Set(
+      this.machines.flatMap(({ replica, joinAs, running }) => [
+        replica,
+        joinAs,
+        ...(running?.replica?.members() ?? []).map((member) => member.replica),
+      ]),
+    )
+    const members = this.machines.flatMap(({ roster }) => roster.known.filter((id) => !roster.evicted.includes(id)))
+    return [...new Set(members)].filter((id) => !heardOf.has(id))
   }
 
   async #evict(target: string, asked: Machine): Promise<void> {
@@ -404,8 +420,10 @@ export class World {
     machine.disk.crash()
     this.#observer.tell(machine, 'ended-itself', reason)
     if (reason === 'bug') this.#noteBug(machine, 'its life', error)
+    const { replica, starts } = machine
     this.queue.after(BEGINS_ANEW_AFTER.has(reason) ? REOPENING_MS : OPERATOR_MS, () => {
-      if (machine.running !== undefined) return
+      // Another fault was faster: it was started meanwhile, or its disk is another one.
+      if (machine.running !== undefined || machine.starts !== starts || machine.replica !== replica) return
       if (BEGINS_ANEW_AFTER.has(reason)) {
         machine.former = [...(machine.isJoining ? machine.former : []), machine.replica]
         this.#empty(machine)

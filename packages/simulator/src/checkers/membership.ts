@@ -8,6 +8,8 @@ type Opinion = EventOf<'opinion'>
 const NODES_MAX = 10
 /** P10: by when a crash is seen by all. Also what is left for accusations that were under way when faults ended. */
 const DETECTION_MS = 10_000
+/** What a start brings, a new address or a word against an accusation, is heard of for so long, also behind an end that follows at once. */
+const NEWS_MS = 3_000
 /** A node that was thought dead is looked for now and then, not at once. */
 const RECOVERY_MS = 30_000
 
@@ -15,7 +17,7 @@ const RECOVERY_MS = 30_000
 interface Pair {
   readonly observer: string
   readonly subject: string
-  /** Since when the observer is well and the subject's process gone. */
+  /** Since when the observer is well and the subject's process gone, and news of its start no longer under way. */
   goneSinceMs: number | undefined
   /** Since when both are well. */
   wellSinceMs: number | undefined
@@ -25,7 +27,8 @@ export const membership: CheckerKind = {
   name: 'membership',
   guards: 'P10',
   asserts:
-    'Once faults have ended, and in clusters of up to ten: a process that is gone is seen dead, by every running node that is not away, 10 s later at the latest, and stays so; ' +
+    'Once faults have ended, and in clusters of up to ten: a process that is gone is seen dead, by every running node that is not away, 10 s later at the latest ' +
+    '(13 s after its start, if it had just begun), and stays so; ' +
     'nodes that have both run for 30 s see each other alive at the audit. In clusters of any size a node that has run for 10 s is declared dead by nobody who has, too. ' +
     'A node that does not know of another one yet need not see it dead, and for 10 s after old frames come again whoever is gone may seem alive, and whoever is there dead.',
   watch(complain) {
@@ -33,7 +36,8 @@ export const membership: CheckerKind = {
     const gone = new Set<string>()
     const pairs = new Map<string, Map<string, Pair>>()
     const opinions = new Opinions(lives)
-    // Each moment of detection is as far away as the next one, so they come in order.
+    const startedMs = new Map<string, number>()
+    // In order: each moment of detection is as far away as the next one.
     const due: { readonly pair: Pair; readonly sinceMs: number }[] = []
     let next = 0
     let replayedMs = Number.NEGATIVE_INFINITY
@@ -58,8 +62,10 @@ export const membership: CheckerKind = {
       const observes = isWell(observer)
       if (!observes || !gone.has(subject)) pair.goneSinceMs = undefined
       else if (pair.goneSinceMs === undefined) {
-        pair.goneSinceMs = atMs
-        due.push({ pair, sinceMs: atMs })
+        const sinceMs = Math.max(atMs, (startedMs.get(subject) ?? Number.NEGATIVE_INFINITY) + NEWS_MS)
+        pair.goneSinceMs = sinceMs
+        const behind = due.findLastIndex((other) => other.sinceMs <= sinceMs)
+        due.splice(Math.max(behind + 1, next), 0, { pair, sinceMs })
       }
       pair.wellSinceMs = observes && isWell(subject) ? (pair.wellSinceMs ?? atMs) : undefined
     }
@@ -115,7 +121,10 @@ export const membership: CheckerKind = {
         if (fault === 'replay') replayedMs = atMs
       },
       process({ node, what, atMs }) {
-        if (what === 'started') opinions.forget(node)
+        if (what === 'started') {
+          opinions.forget(node)
+          startedMs.set(node, atMs)
+        }
         if (what === 'crashed' || what === 'ended-itself') gone.add(node)
         else if (what === 'started' || what === 'ready') gone.delete(node)
         for (const other of lives.names) {

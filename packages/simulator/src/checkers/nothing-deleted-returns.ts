@@ -11,7 +11,8 @@ export const nothingDeletedReturns: CheckerKind = {
   asserts:
     'Where a tombstone was durable, no older value of its key is stored, read or held any more, also after the tombstone was purged. ' +
     'Once any node of a cluster has purged it, no node of that cluster stores an older value. At the audit no live node holds a value older ' +
-    'than an applied delete. Excused are evicted nodes and rolled back disks, until they are wiped: they do not know.',
+    'than an applied delete. Excused are evicted nodes and rolled back disks, until they are wiped, and whom an evicted node lets in: ' +
+    'they do not know.',
   watch(complain) {
     const durable = new DurableVersions()
     const audit = new Audit(durable.lives)
@@ -19,13 +20,22 @@ export const nothingDeletedReturns: CheckerKind = {
     const tombstones = new Map<string, Map<string, EtagText>>()
     const purged = new Map<string, Map<string, EtagText>>()
     const evicted = new Set<string>()
+    const sponsors = new Map<string, string>()
     const reads = new Map<number, { node: string; key: string; life: number; tombstone: EtagText | undefined }>()
+
+    const isExcused = (node: string): boolean => {
+      const sponsor = sponsors.get(node)
+      // What it lets in goes with it.
+      if (sponsor !== undefined && evicted.has(sponsor)) evicted.add(node)
+      return evicted.has(node) || durable.lives.isRolledBack(node)
+    }
 
     return {
       first(event) {
         const ended = durable.endLives(event)
         if (ended === undefined) return
         tombstones.delete(ended)
+        sponsors.delete(ended)
         if (!durable.lives.isRolledBack(ended)) evicted.delete(ended)
       },
       last(event) {
@@ -36,6 +46,9 @@ export const nothingDeletedReturns: CheckerKind = {
       opinion({ of, ofReplica, state }) {
         const replica = durable.lives.replica(of)
         if (state === 'evicted' && (ofReplica ?? replica) === replica) evicted.add(of)
+      },
+      accepted({ from, to, name }) {
+        if (name === 'join') sponsors.set(from, to)
       },
       invoke({ op, node, key, action }) {
         const life = durable.lives.life(node)
@@ -58,7 +71,7 @@ export const nothingDeletedReturns: CheckerKind = {
         if (here !== undefined && version < here)
           complain({ atMs, node, key, message: `${node} stores ${entry()} though ${here} had deleted it there` })
         // An expired value goes under its own version, and a joiner may be given it by a sponsor that has not heard of that yet.
-        else if (gone !== undefined && version < gone && !evicted.has(node) && !durable.lives.isRolledBack(node))
+        else if (gone !== undefined && version < gone && !isExcused(node))
           complain({
             atMs,
             node,
