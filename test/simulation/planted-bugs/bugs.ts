@@ -318,8 +318,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a token does not tell what a read has shown',
     file: 'packages/core/src/session/session-token.ts',
-    find: '    this.#vector(partitionOf(keyHash)).add(dot)\n',
-    replace: '    if (dot.seq % 2 === 0) this.#vector(partitionOf(keyHash)).add(dot)\n',
+    find: 'if (seen?.covers(dot) !== true) {',
+    replace: 'if (seen?.covers(dot) !== true && dot.seq % 2 === 0) {',
     foundBy: ['session-guarantees'],
   },
   {
