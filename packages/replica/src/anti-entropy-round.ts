@@ -46,6 +46,8 @@ export interface AntiEntropyContext {
 /** What one exchange did. */
 export interface Exchange {
   questions: number
+  /** From the root. More than one when a frontier moved meanwhile. */
+  walks: number
   leaves: number
   /** Partitions in which leaves differed. */
   partitions: number
@@ -64,7 +66,16 @@ const LEAF_DEPTH = 16
  * swapped until then stays, and the next exchange finds the rest.
  */
 export async function reconcile(peer: ReplicaId, context: AntiEntropyContext): Promise<Exchange> {
-  const exchange: Exchange = { questions: 0, leaves: 0, partitions: 0, keysIn: 0, keysOut: 0, bytesIn: 0, bytesOut: 0 }
+  const exchange: Exchange = {
+    questions: 0,
+    walks: 0,
+    leaves: 0,
+    partitions: 0,
+    keysIn: 0,
+    keysOut: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+  }
   const leaves = await differingLeaves(peer, exchange, context)
   exchange.leaves = leaves.length
   exchange.partitions = new Set(leaves.map((leaf) => leaf >>> 8)).size
@@ -93,6 +104,7 @@ const WALKS_MAX = 4
 async function differingLeaves(peer: ReplicaId, exchange: Exchange, context: AntiEntropyContext): Promise<Leaf[]> {
   for (let walks = 0; walks < WALKS_MAX; walks++) {
     await context.sweep()
+    exchange.walks++
     const leaves = await walkDown(peer, exchange, context)
     if (leaves !== undefined) return leaves
   }

@@ -72,4 +72,13 @@ export class ExchangeLog {
   }
 }
 
-const NOTHING: Exchange = { questions: 0, leaves: 0, partitions: 0, keysIn: 0, keysOut: 0, bytesIn: 0, bytesOut: 0 }
+const NOTHING: Exchange = {
+  questions: 0,
+  walks: 0,
+  leaves: 0,
+  partitions: 0,
+  keysIn: 0,
+  keysOut: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+}

@@ -148,6 +148,8 @@ export interface ExchangeReport {
   readonly result: 'equal' | 'repaired' | 'failed'
   readonly error?: string | undefined
   readonly questions: number
+  /** From the root. More than one when a frontier moved meanwhile. */
+  readonly walks: number
   readonly leaves: number
   /** Partitions in which leaves differed. */
   readonly partitions: number

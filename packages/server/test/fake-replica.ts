@@ -329,6 +329,7 @@ export class FakeReplica implements Replica {
       atMs: this.wallMs,
       durationMs: 2,
       result: 'equal',
+      walks: 1,
       questions: 1,
       leaves: 0,
       partitions: 0,

@@ -198,7 +198,7 @@ export class Observer {
         if (name !== 'antientropy_exchanges') return
         const [exchange] = running.replica?.exchanges() ?? []
         if (exchange === undefined) return
-        const { with: peer, result, questions, durationMs } = exchange
+        const { with: peer, result, questions, walks, durationMs } = exchange
         const startedAtMs = this.#context.nowMs() - durationMs
         this.#recorder.write({
           type: 'exchange',
@@ -207,6 +207,7 @@ export class Observer {
           peer,
           result,
           questions,
+          walks,
           startedAtMs,
         })
       },

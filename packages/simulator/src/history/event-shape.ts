@@ -76,6 +76,7 @@ const SHAPES: { readonly [Type in HistoryEvent['type']]: ShapeOf<EventOf<Type>> 
     peer: text,
     result: oneOf('equal', 'repaired', 'failed'),
     questions: count,
+    walks: optional(count),
     startedAtMs: optional(amount),
   },
   queue: { atMs: amount, node: text, name: text, length: count, lengthMax: count },

@@ -91,6 +91,8 @@ export type NodeEvent =
       readonly peer: string
       readonly result: 'equal' | 'repaired' | 'failed'
       readonly questions: number
+      /** How often it began at the root: anew when a frontier moved. One where that is not told. */
+      readonly walks?: number
       /** When its first question was asked; `atMs` is when it ended. */
       readonly startedAtMs?: number
     }
