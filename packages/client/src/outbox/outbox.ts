@@ -15,6 +15,7 @@ import { addressOf, PendingWrites, type KeptWrite, type OutboxDatabase, type Pen
 const WRITES_PER_BATCH = 100
 /** And their bytes: a slow uplink gets them through in the time there is. Fewer after a time-out, slowly more after each success. */
 const BATCH_BYTES_MAX = 256 * 1024
+const BATCH_BYTES_MIN = 4 * 1024
 const SHRINK = 0.5
 const GROW = 1.05
 /** At about 200 bytes each beside their values, which stay in the database. */
@@ -320,7 +321,8 @@ class LevelOutbox implements Outbox {
     try {
       const outcomes = await this.#grapevine.batch(operations, { w: this.#options.w, signal })
       const wasSlow = outcomes.some(({ error }) => error?.code === 'timeout')
-      this.#batchBytesMax = Math.min(BATCH_BYTES_MAX, this.#batchBytesMax * (wasSlow ? SHRINK : GROW))
+      const bytes = this.#batchBytesMax * (wasSlow ? SHRINK : GROW)
+      this.#batchBytesMax = Math.min(BATCH_BYTES_MAX, Math.max(BATCH_BYTES_MIN, bytes))
       return outcomes
     } catch (error) {
       // One that is wrong in itself was kept by an older version, and must not hold up the others.
