@@ -4,12 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { route } from '../http/route.ts'
 import { writeAndWait } from '../http/slow-reader.ts'
-import { Turns } from '../http/turns.ts'
-import { SnapshotWriter } from '../snapshot/snapshot-writer.ts'
+import { snapshotPieces } from '../snapshot/snapshot-pieces.ts'
 import { takeNoQuery } from './cluster.ts'
-
-/** All addresses begin with a bucket's name, and those with a letter, a digit or, the cluster's own, an underscore. */
-const EVERYTHING = { from: '', below: '\u00ff' }
 
 /** `GET /v1/admin/snapshot`: all entries of one moment, tombstones included, checked to the last byte. */
 export function registerSnapshotRoute(app: FastifyInstance, context: ServerContext): void {
@@ -27,7 +23,6 @@ async function sendSnapshot(
   const { identity, vectors, totals, view, ...moment } = await replica.moment()
   const release = streams.open(() => response.destroy())
   try {
-    const writer = new SnapshotWriter()
     const takenAt = new Date(clock.wallMs()).toISOString()
     response.writeHead(200, {
       'content-type': OTHER_MEDIA_TYPES.snapshot,
@@ -36,7 +31,7 @@ async function sendSnapshot(
       [HEADERS.servedBy]: name,
     })
     const { values, tombstones, bytes } = totals
-    const head = writer.head(
+    const pieces = snapshotPieces(
       {
         ...moment,
         clusterId: identity?.cluster ?? '',
@@ -48,20 +43,11 @@ async function sendSnapshot(
         bytes,
       },
       vectors.map((rows, partition) => [partition, rows]),
+      view,
+      (corrupt) => log.warn('snapshot-incomplete', { corrupt }),
     )
-    if (!(await writeAndWait(response, head))) return
-    let corrupt = 0
-    const turns = Turns.leisurely()
-    for await (const row of view.scan(EVERYTHING)) {
-      if ('corrupt' in row) corrupt++
-      else {
-        const frame = writer.entry(row)
-        if (frame !== undefined && !(await writeAndWait(response, frame))) return
-      }
-      if (turns.due) await turns.give()
-    }
-    response.end(writer.end(corrupt))
-    if (corrupt > 0) log.warn('snapshot-incomplete', { corrupt })
+    for await (const piece of pieces) if (!(await writeAndWait(response, piece))) return
+    response.end()
   } finally {
     await view.close()
     release()

@@ -3,11 +3,9 @@ import { HashTree } from '@grapevine/merkle'
 import { openStore } from '@grapevine/storage'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SnapshotWriter } from './snapshot-writer.ts'
+import { snapshotPieces } from './snapshot-pieces.ts'
 
 const MIB = 1024 ** 2
-/** All addresses begin with a bucket's name, and those with a letter, a digit or, the cluster's own, an underscore. */
-const EVERYTHING = { from: '', below: '\u00ff' }
 
 /**
  * A snapshot of a data directory that no process uses, as of one that was set aside. What is in it is no replica's any more: it is
@@ -27,39 +25,30 @@ export async function* snapshotOfDirectory(
     const { identity, frontier, reserve, folded, totals, vectors, sums } = store.state
     if (identity === undefined) throw new StoreError('data_missing', `${directory} has never been that of a member`)
     const { values, tombstones, bytes } = totals
-    const writer = new SnapshotWriter()
-    yield writer.head(
-      {
-        clusterId: identity.cluster,
-        nodeId: identity.replica,
-        name: identity.name,
-        takenAt: new Date(clock.wallMs()).toISOString(),
-        // A directory that was rolled back may have promised less than its replica, and no frontier is above any promise.
-        promise: frontier,
-        clock: reserve,
-        frontier,
-        folded,
-        root: new HashTree(hash, sums).root(),
-        values,
-        tombstones,
-        bytes,
-      },
-      vectors.map((vector, partition) => [partition, vector.rows()]),
-    )
-    let corrupt = 0
     const view = store.view()
     try {
-      for await (const row of view.scan(EVERYTHING)) {
-        if ('corrupt' in row) corrupt++
-        else {
-          const frame = writer.entry(row)
-          if (frame !== undefined) yield frame
-        }
-      }
+      yield* snapshotPieces(
+        {
+          clusterId: identity.cluster,
+          nodeId: identity.replica,
+          name: identity.name,
+          takenAt: new Date(clock.wallMs()).toISOString(),
+          // A directory that was rolled back may have promised less than its replica, and no frontier is above any promise.
+          promise: frontier,
+          clock: reserve,
+          frontier,
+          folded,
+          root: new HashTree(hash, sums).root(),
+          values,
+          tombstones,
+          bytes,
+        },
+        vectors.map((vector, partition) => [partition, vector.rows()]),
+        view,
+      )
     } finally {
       await view.close()
     }
-    yield writer.end(corrupt)
   } finally {
     await store.close()
   }
