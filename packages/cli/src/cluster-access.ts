@@ -99,8 +99,17 @@ async function open(call: Call, endpoints: readonly string[], discover: boolean)
 }
 
 async function tokenOf({ flags, shell }: Call): Promise<string | undefined> {
-  const token = flags.text('token') ?? shell.env['GRAPEVINE_TOKEN']
-  const file = shell.env['GRAPEVINE_TOKEN_FILE']
+  // An empty variable is one that is not set.
+  const token = flags.text('token') ?? (shell.env['GRAPEVINE_TOKEN'] || undefined)
+  const file = shell.env['GRAPEVINE_TOKEN_FILE'] || undefined
   if (token !== undefined || file === undefined) return token
-  return (await readFile(file, 'utf8')).trim()
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new CommandError(`The token in GRAPEVINE_TOKEN_FILE cannot be read: ${why}.`, {
+      exitCode: EXIT.usage,
+      next: 'name another file, or none: nodes ask for no token',
+      cause,
+    })
+  })
+  return text.trim()
 }

@@ -195,6 +195,18 @@ describe('list', () => {
   })
 })
 
+describe('the token', () => {
+  it('comes from a file, which has to be there', async () => {
+    const file = join(await temporaryDirectory(), 'token')
+    await writeFile(file, 'secret\n')
+    node.handler = (_, response) => json(response, { members: [] })
+    await run(['members'], { env: { GRAPEVINE_ENDPOINTS: node.url, GRAPEVINE_TOKEN_FILE: file } })
+    expect(node.seen.at(-1)?.headers.authorization).toBe('Bearer secret')
+    const lost = await run(['members'], { env: { GRAPEVINE_ENDPOINTS: node.url, GRAPEVINE_TOKEN_FILE: `${file}s` } })
+    expect(lost).toMatchObject({ code: 2, err: expect.stringContaining('GRAPEVINE_TOKEN_FILE cannot be read') })
+  })
+})
+
 describe('which node', () => {
   it('may be named by dev.json, host and port, or asked of a member', async () => {
     const dataDir = await temporaryDirectory()

@@ -4,7 +4,7 @@ export function errorCodeOf(error: unknown): string | undefined {
 }
 
 /** A text or number that an error carries, as text. */
-export function fieldOf(error: unknown, name: 'code' | 'address' | 'port'): string | undefined {
+export function fieldOf(error: unknown, name: 'code' | 'address' | 'hostname' | 'port'): string | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const value: unknown = Reflect.get(error, name)
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined

@@ -9,7 +9,8 @@ export function explainStartupFailure(error: unknown, config: ServerConfig): str
   if (error instanceof StoreError) return `${error.message}. ${STORE_ADVICE[error.code](config)}`
   const code = errorCodeOf(error)
   const port = fieldOf(error, 'port')
-  const at = `${fieldOf(error, 'address') ?? ''}:${port ?? ''}`
+  const host = fieldOf(error, 'address') ?? fieldOf(error, 'hostname') ?? ''
+  const at = port === undefined ? host : `${host}:${port}`
   if (code === 'EADDRINUSE')
     return `Another process listens on ${at}. Stop it, or choose other ports with --listen and --peer-listen.`
   if (code === 'EACCES' && port !== undefined)
