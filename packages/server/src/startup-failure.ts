@@ -6,7 +6,7 @@ import { errorCodeOf, fieldOf } from './error-code.ts'
 /** What went wrong at the start and what to do about it, as one paragraph; or `undefined` for a bug of ours. */
 export function explainStartupFailure(error: unknown, config: ServerConfig): string | undefined {
   if (error instanceof FatalError) return error.message
-  if (error instanceof StoreError) return `${error.message}. ${STORE_ADVICE[error.code](config)}`
+  if (error instanceof StoreError) return `${error.message.replace(/\.$/, '')}. ${STORE_ADVICE[error.code](config)}`
   const code = errorCodeOf(error)
   const port = fieldOf(error, 'port')
   const host = fieldOf(error, 'address') ?? fieldOf(error, 'hostname') ?? ''

@@ -93,7 +93,7 @@ function openingErrorOf(error: unknown, location: string): StoreError {
   if (code === 'LEVEL_LOCKED')
     return new StoreError(
       'locked',
-      `${location} is in use by another process. Stop that one, or give this node a --data-dir of its own.`,
+      `${location} is in use by another process`,
       { cause: error },
     )
   if (code === 'LEVEL_CORRUPTION' || /corruption|missing file|no such file|does not exist/i.test(message))
