@@ -1,4 +1,4 @@
-import type { Bucket, Grapevine, Session } from '@grapevine/client'
+import type { Bucket, Grapevine, Key, Session } from '@grapevine/client'
 import { Hookified } from 'hookified'
 import {
   keyvStorageCapability,
@@ -31,7 +31,8 @@ export class KeyvGrapevine extends Hookified implements KeyvStorageAdapter {
 
   /** A client (`disconnect` closes it), or a session of one (whose client stays open). */
   constructor(grapevine: Session | Grapevine, options: KeyvGrapevineOptions = {}) {
-    super({ throwOnHookError: false })
+    // Whoever listens to nothing is still told by each result.
+    super({ throwOnHookError: false, throwOnEmptyListeners: false })
     this.#grapevine = grapevine
     this.#bucket = grapevine.bucket(options.bucket ?? 'keyv', { codec: 'bytes' })
     this.namespace = options.namespace
@@ -72,8 +73,9 @@ export class KeyvGrapevine extends Hookified implements KeyvStorageAdapter {
   /** Whether there was something, as far as the node that answers knew. It is deleted in any case. */
   async delete(key: string): Promise<boolean> {
     const fullKey = this.#fullKey(key)
-    // In one request, in this order.
-    const [held] = await Promise.all([this.#bucket.entry(fullKey), this.#bucket.delete(fullKey)])
+    // One after the other: a read that is asked again must not find what is deleted meanwhile.
+    const held = await this.#bucket.entry(fullKey)
+    await this.#bucket.delete(fullKey)
     return held !== undefined
   }
 
@@ -95,12 +97,15 @@ export class KeyvGrapevine extends Hookified implements KeyvStorageAdapter {
 
   /** What the answering nodes know of while it runs: what is written meanwhile, here or elsewhere, may stay. */
   async clear(): Promise<void> {
-    let deletions: Promise<unknown>[] = []
-    for await (const { key } of this.#bucket.keys({ prefix: this.#fullKey('') })) {
-      deletions.push(this.#bucket.delete(key))
-      if (deletions.length >= CLEAR_TOGETHER) deletions = await Promise.all(deletions).then(() => [])
+    let keys: Key[] = []
+    const clearThese = async (): Promise<void> => {
+      await Promise.all(keys.map((key) => this.#bucket.delete(key)))
+      keys = []
     }
-    await Promise.all(deletions)
+    // None is deleted while the next page is awaited: what fails then would be heard by nobody.
+    for await (const { key } of this.#bucket.keys({ prefix: this.#fullKey('') }))
+      if (keys.push(key) >= CLEAR_TOGETHER) await clearThese()
+    await clearThese()
   }
 
   /** Keys and values of the namespace, in bytewise order. */

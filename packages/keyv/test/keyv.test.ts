@@ -142,6 +142,27 @@ it('tells of failures by an event, and as false', async () => {
   expect(errors.at(-1)).toMatchObject({ code: 'disk_full' })
 })
 
+it('tells of them as false also when nobody listens', async () => {
+  grapevine.faults.offline = true
+  const store = new KeyvGrapevine(grapevine)
+  await expect(store.setMany([{ key: 'k', value: 'v' }])).resolves.toEqual([false])
+})
+
+it('deletes nothing while the next page is awaited, where nobody would hear of a failure', async () => {
+  let deleted = 0
+  const bucket = {
+    async *keys() {
+      yield { key: 'a' }
+      await Promise.resolve()
+      throw new Error('the cluster is gone')
+    },
+    delete: () => Promise.reject(new Error(`deleted ${++deleted}`)),
+  }
+  const store = new KeyvGrapevine({ bucket: () => bucket } as unknown as MemoryGrapevine)
+  await expect(store.clear()).rejects.toThrow('the cluster is gone')
+  expect(deleted).toBe(0)
+})
+
 it('closes the client when it is disconnected, and not that of a session', async () => {
   const session = new KeyvGrapevine(grapevine.session())
   await session.disconnect()

@@ -17,17 +17,32 @@ export interface PeerClientOptions {
   readonly identity: () => { readonly cluster: string; readonly replica: string }
 }
 
-/** Connections to one peer: one for rumors, one for pulls, one for the exchange, one for probes. */
+/** Connections to one peer for data: rumors, pulls, the exchange, and what waits. */
 const CONNECTIONS_PER_PEER = 4
+/**
+ * What must not queue behind data has connections of its own: a peer whose disk is slow answers these at once, and whoever
+ * could not ask it would take it for dead (F22).
+ */
+const QUICK: ReadonlySet<QuestionName> = new Set([
+  'probe',
+  'indirect-probe',
+  'gossip',
+  'push-pull',
+  'vector-hash',
+  'time',
+])
+/** An indirect probe waits for another peer, and must not hold a probe. */
+const QUICK_CONNECTIONS_PER_PEER = 2
 /** Gossip is slow: with less, each round of a large cluster would begin with a handshake. */
 const KEEP_ALIVE_MS = 600_000
-/** Addresses come from gossip, so they are bounded; the one not used for longest goes. */
-const POOLS_MAX = 512
+/** Addresses come from gossip, so they are bounded; the one not used for longest goes. Two are one peer's. */
+const POOLS_MAX = 1_024
 
 /** The asking side of the {@link Transport} port: one POST a question, to whatever address the peer has now. */
 export class PeerClient implements Transport {
   readonly #options: PeerClientOptions
   readonly #codec: FrameCodec
+  /** By address, and behind a `quick ` for those that are. */
   readonly #pools = new Map<string, Pool>()
   readonly #answerBytesMax: number
   #requests = 0
@@ -61,17 +76,12 @@ export class PeerClient implements Transport {
       () => abort.abort(new UnreachableError('timeout', `${address} did not answer ${name} in ${timeoutMs} ms`)),
       timeoutMs,
     )
+    // undici hears of the signal only once it has a connection for the request; until then nobody else ends it.
+    const late = new Promise<never>((_, reject) => {
+      abort.signal.addEventListener('abort', () => reject(abort.signal.reason as UnreachableError), { once: true })
+    })
     try {
-      const { statusCode, body } = await this.#poolOf(address).request({
-        method: 'POST',
-        path: `/v1/peer/${name}`,
-        headers: { 'content-type': 'application/vnd.msgpack' },
-        body: frame,
-        signal: abort.signal,
-      })
-      const answer = Buffer.from(await body.arrayBuffer())
-      if (statusCode === 200) return answer
-      throw new UnreachableError('broken', `${address} answered ${name} with status ${statusCode}`)
+      return await Promise.race([this.#exchange(address, name, frame, abort.signal), late])
     } catch (error) {
       throw unreachable(error, address, name)
     } finally {
@@ -79,12 +89,26 @@ export class PeerClient implements Transport {
     }
   }
 
-  #poolOf(address: string): Pool {
-    const known = this.#pools.get(address)
+  async #exchange(address: string, name: QuestionName, frame: Buffer, signal: AbortSignal): Promise<Buffer> {
+    const { statusCode, body } = await this.#poolOf(address, QUICK.has(name)).request({
+      method: 'POST',
+      path: `/v1/peer/${name}`,
+      headers: { 'content-type': 'application/vnd.msgpack' },
+      body: frame,
+      signal,
+    })
+    const answer = Buffer.from(await body.arrayBuffer())
+    if (statusCode === 200) return answer
+    throw new UnreachableError('broken', `${address} answered ${name} with status ${statusCode}`)
+  }
+
+  #poolOf(address: string, isQuick: boolean): Pool {
+    const key = isQuick ? `quick ${address}` : address
+    const known = this.#pools.get(key)
     // Put behind all others: a Map keeps the order in which its keys came.
-    if (known !== undefined) this.#pools.delete(address)
-    const pool = known ?? this.#open(address)
-    this.#pools.set(address, pool)
+    if (known !== undefined) this.#pools.delete(key)
+    const pool = known ?? this.#open(address, isQuick ? QUICK_CONNECTIONS_PER_PEER : CONNECTIONS_PER_PEER)
+    this.#pools.set(key, pool)
     for (const [oldest, idle] of this.#pools) {
       if (this.#pools.size <= POOLS_MAX) break
       this.#pools.delete(oldest)
@@ -93,9 +117,9 @@ export class PeerClient implements Transport {
     return pool
   }
 
-  #open(address: string): Pool {
+  #open(address: string, connections: number): Pool {
     return new Pool(`http://${address}`, {
-      connections: CONNECTIONS_PER_PEER,
+      connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,

@@ -143,6 +143,27 @@ describe('no answer', () => {
     finish?.()
   })
 
+  it('does not hold probes up, however much waits, and is a time-out also while it waits for a connection', async () => {
+    const answered = Promise.withResolvers<void>()
+    const { peer } = await network.node({
+      answers: {
+        ...echoUpdates,
+        'hot-rumors': async () => {
+          await answered.promise
+          return { entries: [] }
+        },
+      },
+    })
+    const client = network.client()
+    const waiting = Array.from({ length: 8 }, () => client.ask(peer, 'hot-rumors', {}, DEADLINE_MS))
+    await expect(client.ask(peer, 'probe', NO_UPDATES, ASK_MS)).resolves.toEqual(NO_UPDATES)
+    const startedMs = performance.now()
+    expect(await outcomeOfAsking(client.ask(peer, 'hot-rumors', {}, 50))).toBe('timeout')
+    expect(performance.now() - startedMs).toBeLessThan(ASK_MS)
+    answered.resolve()
+    await Promise.all(waiting)
+  })
+
   it('is a time-out when the answer stops in the middle', async () => {
     const peer = await network.rawPeer((socket) => {
       socket.once('data', () => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'))
