@@ -21,6 +21,7 @@ import {
   type Hlc,
   type Identity,
   type KnownPeer,
+  type Partition,
   type Receipt,
   type Roster,
   type RowRepairs,
@@ -103,6 +104,7 @@ export class LevelStore implements Store {
   #firstJournalRow: number
   #journalBytes: number
   #journalBatches: number
+  #inventory: Inventory
   /** What is remembered of purges, oldest first. */
   #purgeLog: readonly PurgeRow[]
   /** Names of the rows that tell why the frontier was raised, oldest first. */
@@ -118,6 +120,7 @@ export class LevelStore implements Store {
     this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
+    this.#inventory = loaded.inventory
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
     this.#receipts = loaded.receipts
@@ -225,6 +228,7 @@ export class LevelStore implements Store {
     this.#firstJournalRow = loaded.firstJournalRow
     this.#journalBytes = loaded.journalBytes
     this.#journalBatches = loaded.state.replayedBatches
+    this.#inventory = loaded.inventory
     this.#purgeLog = loaded.purgeLog
     this.#grounds = loaded.grounds
     this.#receipts = loaded.receipts
@@ -258,20 +262,29 @@ export class LevelStore implements Store {
       if (purge !== undefined) rows.put(purgeRow(purge, after.address), Buffer.alloc(0), READ)
     }
     rows.put(journalRow(number), journal, READ)
-    if (batch.reserve !== undefined)
-      rows.put(metaRow('reserve'), sealRow(Buffer.from(hlcText(batch.reserve)), hash), READ)
-    if (batch.identity !== undefined) rows.put(metaRow('identity'), sealJson(batch.identity, hash), READ)
-    if (batch.roster !== undefined) rows.put(metaRow('roster'), sealJson(batch.roster, hash), READ)
-    if (batch.peers !== undefined) rows.put(metaRow('peers'), sealJson(batch.peers, hash), READ)
-    if (batch.folded !== undefined) rows.put(metaRow('folded'), sealJson(batch.folded, hash), READ)
-    if (batch.writers !== undefined) rows.put(metaRow('writers'), sealJson(batch.writers, hash), READ)
+    // Should the write fail, all of it is read again.
+    const inventory = this.#inventory
+    const putMeta = (word: MetaWord, content: string): void => {
+      rows.put(metaRow(word), sealRow(Buffer.from(content), hash, metaRow(word)), READ)
+      inventory.words.add(word)
+    }
+    if (batch.reserve !== undefined) putMeta('reserve', hlcText(batch.reserve))
+    if (batch.identity !== undefined) putMeta('identity', JSON.stringify(batch.identity))
+    if (batch.roster !== undefined) putMeta('roster', JSON.stringify(batch.roster))
+    if (batch.peers !== undefined) putMeta('peers', JSON.stringify(batch.peers))
+    if (batch.folded !== undefined) putMeta('folded', JSON.stringify(batch.folded))
+    if (batch.writers !== undefined) putMeta('writers', JSON.stringify(batch.writers))
+    if (batch.frontier !== undefined) putMeta('frontier', hlcText(batch.frontier.frontier))
     const purgeLog = this.#logPurge(batch, number, rows)
     const grounds = batch.frontier === undefined ? this.#grounds : this.#logGrounds(batch.frontier, rows)
     const receipts = logReceipts(batch, number, this.#receipts, rows, hash)
     if (batch.checkpoint !== undefined) {
-      for (const state of batch.checkpoint)
-        rows.put(partitionRow(state.partition), sealRow(encodePartition(state), hash), READ)
-      rows.put(metaRow('checkpoint'), sealJson({ number: number - 1 }, hash), READ)
+      for (const state of batch.checkpoint) {
+        const name = partitionRow(state.partition)
+        rows.put(name, sealRow(encodePartition(state), hash, name), READ)
+        inventory.partitions.add(state.partition)
+      }
+      putMeta('checkpoint', JSON.stringify({ number: number - 1, ...inventory.rows() } satisfies Checkpoint))
       // In this very batch: a clear of its own would be a second one in flight, and unsynced.
       for (let folded = this.#firstJournalRow; folded < number; folded++) rows.del(journalRow(folded), READ)
     }
@@ -294,8 +307,7 @@ export class LevelStore implements Store {
 
   #logGrounds(grounds: FrontierGrounds, rows: Rows): readonly Buffer[] {
     const { hash } = this.#options
-    rows.put(metaRow('frontier'), sealRow(Buffer.from(hlcText(grounds.frontier)), hash), READ)
-    rows.put(groundsRow(grounds.frontier), sealJson(grounds, hash), READ)
+    rows.put(groundsRow(grounds.frontier), sealRow(Buffer.from(JSON.stringify(grounds)), hash), READ)
     const log = [...this.#grounds, groundsRow(grounds.frontier)]
     const forgotten = log.slice(0, Math.max(0, log.length - FRONTIER_GROUNDS_MAX))
     for (const name of forgotten) rows.del(name, READ)
@@ -313,7 +325,34 @@ export class LevelStore implements Store {
   }
 }
 
+/** As it is kept beside the rows that it is about. */
+interface Checkpoint {
+  /** Of the last batch that is in them. */
+  readonly number: number
+  readonly partitions: readonly Partition[]
+  readonly words: readonly MetaWord[]
+}
+
+/** Which rows there are of those that only their names tell apart: one that is lost would look like one that never was. */
+class Inventory {
+  readonly partitions = new Set<Partition>()
+  readonly words = new Set<MetaWord>()
+
+  rows(): Pick<Checkpoint, 'partitions' | 'words'> {
+    return { partitions: [...this.partitions], words: [...this.words] }
+  }
+
+  /** @throws {StoreError} `data_missing` */
+  refuseLacking(checkpoint: Checkpoint | undefined): void {
+    const partition = checkpoint?.partitions.find((each) => !this.partitions.has(each))
+    const word = checkpoint?.words.find((each) => !this.words.has(each))
+    if (partition !== undefined || word !== undefined)
+      throw new StoreError('data_missing', `the database lost ${word ?? `the row of partition ${partition}`}`)
+  }
+}
+
 interface Loaded {
+  readonly inventory: Inventory
   readonly state: StoredState
   readonly batchNumber: number
   /** Where the journal begins, or would. */
@@ -370,7 +409,7 @@ async function openAndLoad({ openDatabase, hash }: LevelStoreOptions): Promise<{
   } catch (error) {
     // Left open, it would lock every further try out.
     await db.close()
-    throw error
+    throw error instanceof StoreError ? error : storeErrorOf('the database cannot be read', error)
   }
 }
 
@@ -381,14 +420,19 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
     totals: { values: 0, tombstones: 0, bytes: 0, tombstoneBytes: 0 },
     rebuilds: 0,
   }
-  const checkpoint = await metaOf<{ number: number }>(db, 'checkpoint', hash)
+  const checkpoint = await metaOf<Checkpoint>(db, 'checkpoint', hash)
+  const inventory = new Inventory()
+  for (const name of await db.keys({ ...rowsOf('m'), ...READ }).all())
+    inventory.words.add(name.toString('latin1', 1) as MetaWord)
   const partitionBytes = LEAVES_PER_PARTITION * SUM_BYTES
   for await (const [name, row] of db.iterator({ ...rowsOf('p'), ...READ })) {
     const partition = name[1] ?? 0
-    const { sums, vector } = decodePartition(openRow(row, hash, `partition ${partition}`), partitionBytes)
+    const { sums, vector } = decodePartition(openRow(row, hash, `partition ${partition}`, name), partitionBytes)
+    inventory.partitions.add(partition)
     target.sums.set(sums, partition * partitionBytes)
     target.vectors[partition]?.adopt(vector)
   }
+  inventory.refuseLacking(checkpoint)
   const folded = checkpoint?.number ?? 0
   let batchNumber = folded
   let journalBytes = 0
@@ -409,6 +453,7 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
   for (const vector of target.vectors) for (const writer of foldedWriters) vector.forget(writer)
   return {
     batchNumber,
+    inventory,
     firstJournalRow: folded + 1,
     journalBytes,
     purgeLog: (await db.keys({ ...rowsOf('g'), ...READ }).all()).map(purgeLogOfRow),
@@ -430,17 +475,13 @@ async function load(db: Database, hash: Hash): Promise<Loaded> {
 
 async function hlcOf(db: Database, word: MetaWord, hash: Hash): Promise<Hlc> {
   const row = await db.get(metaRow(word), READ)
-  return (row && parseHlc(openRow(row, hash, `the ${word}`).toString())) ?? HLC_ZERO
+  return (row && parseHlc(openRow(row, hash, `the ${word}`, metaRow(word)).toString())) ?? HLC_ZERO
 }
 
 async function metaOf<T>(db: Database, word: MetaWord, hash: Hash): Promise<T | undefined> {
   const row = await db.get(metaRow(word), READ)
   // What is behind a right checksum was written by us, so its shape is not doubted again.
-  return row && (JSON.parse(openRow(row, hash, word).toString()) as T)
-}
-
-function sealJson(value: unknown, hash: Hash): Buffer {
-  return sealRow(Buffer.from(JSON.stringify(value)), hash)
+  return row && (JSON.parse(openRow(row, hash, word, metaRow(word)).toString()) as T)
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

@@ -226,11 +226,15 @@ export class LevelView implements StoreView {
         const lacked = page
           .map(([name, row]) => ({ dot: dotOfRow(name), address: row.toString('latin1') }))
           .filter(({ dot }) => !folded.has(dot.writer) && !vector.covers(dot))
-        const held = await this.readMany(lacked.map(({ address }) => address))
-        for (const [index, { dot, address }] of lacked.entries()) {
-          const entry = held[index]
-          if (entry === 'corrupt' || entry === undefined) yield { corrupt: address }
-          else if (entry.dot.writer === dot.writer && entry.dot.seq === dot.seq) yield entry
+        // Names are small and values may be large: whoever has enough must not have had them all read.
+        for (let next = 0; next < lacked.length; next += SCAN_ROWS_AT_A_TIME) {
+          const some = lacked.slice(next, next + SCAN_ROWS_AT_A_TIME)
+          const held = await this.readMany(some.map(({ address }) => address))
+          for (const [index, { dot, address }] of some.entries()) {
+            const entry = held[index]
+            if (entry === 'corrupt' || entry === undefined) yield { corrupt: address }
+            else if (entry.dot.writer === dot.writer && entry.dot.seq === dot.seq) yield entry
+          }
         }
         const last = page.at(-1)
         if (last !== undefined) skipCovered(dots, partition, dotOfRow(last[0]), vector, folded)

@@ -91,11 +91,7 @@ function openingErrorOf(error: unknown, location: string): StoreError {
   // Looked at first: LevelDB says of a table which it may not open that it is missing.
   if (trouble.code !== 'io_error') return trouble
   if (code === 'LEVEL_LOCKED')
-    return new StoreError(
-      'locked',
-      `${location} is in use by another process`,
-      { cause: error },
-    )
+    return new StoreError('locked', `${location} is in use by another process`, { cause: error })
   if (code === 'LEVEL_CORRUPTION' || /corruption|missing file|no such file|does not exist/i.test(message))
     return new StoreError('data_missing', `the database in ${location} cannot be opened: ${message}`, { cause: error })
   return trouble

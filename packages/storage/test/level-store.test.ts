@@ -201,6 +201,57 @@ describe('damage', () => {
     await db.put(name, row)
     await expect(openInMemory(db)).resolves.toMatchObject({ state: { replayedBatches: 3 } })
   })
+
+  it('of a name is noticed at opening: a partition has no other one’s vector, and what was there is not forgotten', async () => {
+    const db = memory()
+    const store = await openInMemory(db)
+    const roster = { known: [IDENTITY.replica], evicted: [] }
+    await store.commit(batchOf([{ after: entryOf({ key: 'a', wallMs: 1, seq: 1, value: 'v' }) }], { roster }))
+    const sums = new Uint8Array(256 * 32)
+    const checkpoint = [0x40, 0x50].map((partition) => ({
+      partition,
+      sums,
+      vector: [['f'.repeat(16), [1, 7]]] as const,
+    }))
+    await store.commit(batchOf([{ after: entryOf({ key: 'b', wallMs: 2, seq: 2, value: 'v' }) }], { checkpoint }))
+
+    const names = [Buffer.from([0x70, 0x40]), Buffer.from('mroster')]
+    for (const name of names) {
+      const row = (await db.get(name)) ?? Buffer.alloc(0)
+      await db.del(name)
+      await expect(openInMemory(db)).rejects.toMatchObject({
+        code: 'data_missing',
+        message: expect.stringContaining('lost'),
+      })
+      const flipped = Buffer.from(name)
+      flipped[1] = (flipped[1] ?? 0) ^ 1
+      await db.open()
+      await db.put(flipped, row)
+      await expect(openInMemory(db)).rejects.toMatchObject({ code: 'data_missing' })
+      await db.open()
+      await db.del(flipped)
+      // Where another one's row is in its place.
+      await db.put(name, (await db.get(Buffer.from(name.length === 2 ? [0x70, 0x50] : 'mcheckpoint'))) ?? row)
+      await expect(openInMemory(db)).rejects.toMatchObject({
+        code: 'data_missing',
+        message: expect.stringContaining('checksum'),
+      })
+      await db.open()
+      await db.put(name, row)
+    }
+    await expect(openInMemory(db)).resolves.toMatchObject({ state: { roster } })
+  })
+
+  it('that LevelDB finds itself is an error of the store as well', async () => {
+    const db = memory()
+    await (await openInMemory(db)).close()
+    const broken = Object.assign(db, {
+      iterator: () => {
+        throw new Error('Corruption: corrupted compressed block contents')
+      },
+    })
+    await expect(openInMemory(broken)).rejects.toMatchObject({ name: 'StoreError', code: 'data_missing' })
+  })
 })
 
 describe('the data directory', () => {
