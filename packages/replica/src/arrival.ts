@@ -67,6 +67,8 @@ export interface RemoteEntries {
   readonly frontier: Hlc
   /** Who answered. */
   readonly from: ReplicaId
+  /** Of what is to heal a row: our frontier when it was asked for. */
+  readonly askedAt?: Hlc | undefined
   readonly settle: (admissions: readonly Admission[]) => void
   readonly fail: (failure: CommitFailure) => void
 }
@@ -96,6 +98,8 @@ export interface LeafRepair {
   readonly kind: 'leaf'
   readonly leaf: Leaf
   readonly from: ReplicaId
+  /** Ours when that member was asked: once it has risen, what is not here may have been dropped since. */
+  readonly frontier: Hlc
   /** What that member sent. */
   readonly entries: readonly Entry[]
   /** What is to become of the rows that can be read when its turn comes. */

@@ -17,6 +17,7 @@ import {
   partitionOf,
   presentAt,
   purgeableAt,
+  RefusalError,
   sealEntry,
   standingOf,
   takenOver,
@@ -34,6 +35,7 @@ import {
   type KnownPeer,
   type Leaf,
   type Partition,
+  type ReplicaId,
   type Roster,
   type RowRepairs,
   type StrayRow,
@@ -232,6 +234,10 @@ export class CommitDraft {
         return () => arrival.settle(dropped)
       }
       case 'leaf': {
+        if (this.#isOutdated(arrival.from, arrival.frontier)) {
+          const cause = new RefusalError('busy', 'what is known of the leaf is of before an eviction or a purge')
+          return () => arrival.fail({ outcome: 'not-applied', cause })
+        }
         const changed = this.#repairLeaf(arrival)
         return () => arrival.settle(changed)
       }
@@ -293,8 +299,15 @@ export class CommitDraft {
     return { kind: 'applied', entry }
   }
 
-  #takeIn({ entries, claims, clock, frontier, from, source }: RemoteEntries): readonly Admission[] {
+  /** Whether who answered was evicted meanwhile, or what is absent here may have been dropped since the question (R15, I1). */
+  #isOutdated(from: ReplicaId, askedAt: Hlc): boolean {
+    const isFenced = standingOf(this.#roster ?? this.#context.state.roster, from) === 'evicted'
+    return isFenced || compareHlc(this.#frontierNow, askedAt) > 0
+  }
+
+  #takeIn({ entries, claims, clock, frontier, from, source, askedAt }: RemoteEntries): readonly Admission[] {
     const { state } = this.#context
+    if (askedAt !== undefined && this.#isOutdated(from, askedAt)) return entries.map(() => 'refused')
     // The frame was judged when it came. Whoever has been evicted while it waited is behind the fence with it: others count
     // on what our publication with the mark shows being all that we have of the evicted (frontier.md I3, R15).
     const isFenced = standingOf(this.#roster ?? state.roster, from) === 'evicted'

@@ -10,6 +10,7 @@ import {
   type Entry,
   type Hash,
   type Held,
+  type Hlc,
   type Log,
   type Measures,
   type Peer,
@@ -65,13 +66,14 @@ export async function heal(address: Address, context: HealContext): Promise<Held
     if (round > 0) await sleep(timers, ROUND_PAUSE_MS)
     for (const { replica } of livePeers()) {
       const question = { keyHash, vector: state().vector(partitionOf(keyHash)).rows() }
+      const askedAt = state().frontier
       try {
         const { entries, contains } = await ask(replica, 'held-entry', question, HELD_ENTRY_TIMEOUT_MS)
         const [entry] = entries
         if (!contains) continue
         if (entry?.address === address) {
-          await keep(entry, replica, context)
-          return entry
+          if (await keep(entry, replica, askedAt, context)) return entry
+          continue
         }
         if ((await mend(leafOf(keyHash), [address])) !== undefined) return readable(address, context)
       } catch (error) {
@@ -87,16 +89,27 @@ function readable(address: Address, { store, state }: HealContext): Held {
   return presentAt(store.read(address), state().frontier)
 }
 
-/** A reader is served even if it cannot be stored, as on a disk that is full. */
-async function keep(entry: Entry, from: string, { intake, measures, log }: HealContext): Promise<void> {
+/**
+ * A reader is served even if it cannot be stored, as on a disk that is full. `false` when the answer is outdated: since the
+ * question the frontier has risen, and the key may have been deleted and dropped.
+ */
+async function keep(
+  entry: Entry,
+  from: string,
+  askedAt: Hlc,
+  { intake, measures, log }: HealContext,
+): Promise<boolean> {
   try {
-    const [fate] = await intake.takeIn({ entries: [entry], source: 'heal', from })
-    if (fate !== 'news') return
-    measures.add('healed_entries')
-    log.warn('entry-healed', { address: entry.address, from })
+    const [fate] = await intake.takeIn({ entries: [entry], source: 'heal', from, askedAt })
+    if (fate === 'refused') return false
+    if (fate === 'news') {
+      measures.add('healed_entries')
+      log.warn('entry-healed', { address: entry.address, from })
+    }
   } catch (error) {
     log.error('healed-entry-not-stored', { address: entry.address, error: String(error) })
   }
+  return true
 }
 
 /** The other side: entry and vector of one moment, and no word of a leaf that is itself in doubt. */

@@ -5,6 +5,7 @@ import {
   openEnvelope,
   PARKED_BYTES_MAX,
   PARKED_ENTRIES_MAX,
+  standingOf,
   type Address,
   type Admission,
   type Clock,
@@ -40,6 +41,7 @@ export interface Received {
   readonly frontier?: Hlc
   readonly source: Source
   readonly from: ReplicaId
+  readonly askedAt?: Hlc
 }
 
 /** What became of each entry; `parked` ones are not covered and wait for their time. */
@@ -102,6 +104,7 @@ export class Intake {
     frontier = HLC_ZERO,
     source,
     from,
+    askedAt,
   }: Received): Promise<{ readonly fates: readonly Fate[]; readonly isAdopted: boolean }> {
     const { clock, committer, driftMs, measures } = this.#context
     // Nothing is taken in and nothing claimed: whoever sends it keeps it, and a later pull asks for it again.
@@ -118,6 +121,7 @@ export class Intake {
       clock: theirClock,
       frontier,
       from,
+      askedAt,
     })
     if (admissions.includes('news')) this.#noteNews()
     for (const [index, admission] of admissions.entries())
@@ -125,7 +129,9 @@ export class Intake {
     const refused = inTime.filter((_, index) => admissions[index] === 'refused')
     if (refused.length > 0) measures.add('refused_entries', refused.length)
     if (source === 'anti-entropy') for (const entry of refused) this.onRefused(entry, from)
-    const isAdopted = isClaimInTime && !admissions.includes('failed')
+    // Whoever was evicted while its answer waited is behind the fence, with its claims.
+    const isFenced = source !== 'bootstrap' && standingOf(committer.state.roster, from) === 'evicted'
+    const isAdopted = isClaimInTime && !isFenced && !admissions.includes('failed')
     if (early.length === 0) return { fates: admissions, isAdopted }
     let next = 0
     const fates = entries.map((entry) => (inTime[next] === entry ? (admissions[next++] ?? 'refused') : 'parked'))
@@ -171,9 +177,11 @@ export class Intake {
 
   /** Takes in what has come into its time. */
   async #release(): Promise<void> {
-    const { clock, driftMs, timers, log } = this.#context
+    const { clock, committer, driftMs, log } = this.#context
     this.#timer = undefined
     const wallMs = clock.wallMs()
+    // There is no room for them yet.
+    if (committer.isReadOnly) return this.#releaseLater()
     const due = [...this.#parked.values()].filter(({ entry }) => !isBeyondDrift(entry, wallMs, driftMs))
     for (const { entry } of due) {
       this.#parked.delete(entry.address)
@@ -190,6 +198,11 @@ export class Intake {
       // Nothing is covered, so anti-entropy brings them again.
       log.warn('parked-entries-not-committed', { entries: due.length, error: String(error) })
     }
+    this.#releaseLater()
+  }
+
+  #releaseLater(): void {
+    const { driftMs, timers } = this.#context
     if (this.#parked.size > 0 && !this.#stopped) this.#timer ??= timers.after(driftMs / 10, () => void this.#release())
   }
 }

@@ -193,7 +193,7 @@ export async function bootstrap(sponsor: ReplicaId, pull: PullContext, context: 
       left = pulled.unclaimed
       if (left.length === 0) {
         // Only now: until the last partition was claimed, their dots there were not covered.
-        await pull.takeFolded(foldedAtFirst)
+        await pull.takeFolded(foldedAtFirst, sponsor)
         return isSound
       }
       log.warn('bootstrap-incomplete', { sponsor, partitions: left.length })

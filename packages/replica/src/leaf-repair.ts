@@ -121,6 +121,7 @@ export async function repairLeaf(
         leaf,
         peer,
         answer,
+        mine.frontier,
         isComplete ? [...mine.unreadable, ...lost] : undefined,
         folded,
         context,
@@ -144,12 +145,12 @@ export async function repairLeaf(
 
 /** Makes the sum of a leaf that of its rows. Only for whoever has nobody to ask. Returns whether that could be done. */
 export async function acceptLeaf(leaf: Leaf, context: LeafRepairContext): Promise<boolean> {
-  const { unreadable } = await quietLook(leaf, context)
+  const { unreadable, frontier } = await quietLook(leaf, context)
   // They are still there, and only a write of their keys ends it.
   if (unreadable.length > 0) return false
   const nothing = { entries: [], unreadable: [], change: () => ({ put: [], drop: [] }) }
   const self = context.state().identity?.replica ?? ''
-  await commit({ leaf, from: self, ...nothing, replaces: true, isComplete: true }, context)
+  await commit({ leaf, from: self, frontier, ...nothing, replaces: true, isComplete: true }, context)
   return true
 }
 
@@ -202,6 +203,7 @@ function replace(
   leaf: Leaf,
   from: ReplicaId,
   { listed, entries, vector }: Answer<'sound-leaf'>,
+  frontier: Hlc,
   /** `undefined` when more is to come: nothing is concluded from what this answer lacks. */
   unreadable: readonly Address[] | undefined,
   folded: ReadonlySet<WriterId>,
@@ -213,6 +215,7 @@ function replace(
     {
       leaf,
       from,
+      frontier,
       entries,
       change: (held) => replaceLeaf(held, { listed, covers }, entries),
       unreadable: unreadable ?? [],
@@ -245,7 +248,7 @@ async function settle(
     return settlement
   }
   const changed = await commit(
-    { leaf, from, entries, change, unreadable: [], replaces: false, isComplete: true },
+    { leaf, from, frontier, entries, change, unreadable: [], replaces: false, isComplete: true },
     context,
   )
   return { kind: 'settled', ...changed, undecided }

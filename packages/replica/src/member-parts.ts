@@ -17,6 +17,7 @@ import {
 } from '@grapevine/core'
 import { Acquaintance } from './acquaintance.ts'
 import { answerers, type Answerers } from './answer.ts'
+import type { MembershipNow, MembershipThen } from './arrival.ts'
 import { askMembers, ignoreAbsence, type AskMember } from './ask-member.ts'
 import { ClassicRumors } from './classic-rumors.ts'
 import { ClockWatch } from './clock-watch.ts'
@@ -66,7 +67,7 @@ export interface MemberParts {
   /** The same, when all that this member had seen at that frontier is here. */
   readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** The same for folded writers: all their dots count as covered from then on. */
-  readonly takeFolded: (folded: readonly WriterId[]) => Promise<void>
+  readonly takeFolded: (folded: readonly WriterId[], from: ReplicaId) => Promise<void>
   readonly rollback: RollbackWatch
   readonly acquaintance: Acquaintance
   /** Whether this run has lost nothing, as it has heard from everybody, and so may publish (frontier.md I2, R16). */
@@ -251,21 +252,26 @@ export function assembleMember(context: MemberContext): MemberParts {
   }
 
   async function learn({ roster, folded, frontier }: Knowledge, from: ReplicaId): Promise<void> {
-    await learnRoster(roster)
+    await learnRoster(roster, from)
     // A joiner's vectors cover what they name and nothing else; it folds when the last partition was claimed.
     // Nor does a run take them unseen that may have lost some of their entries (see `pullRound`).
-    if (state().identity?.stage === 'member' && isAcquainted()) await takeFolded(folded)
+    if (state().identity?.stage === 'member' && isAcquainted()) await takeFolded(folded, from)
     await learnFrontier(frontier, from)
   }
 
-  async function takeFolded(folded: readonly WriterId[]): Promise<void> {
-    const fold = folded.filter((writer) => !state().folded.has(writer))
-    if (fold.length > 0) await changeMembership(() => ({ fold }))
+  /** An answer may have been under way while whoever gave it was evicted: then it is of nobody's word (R14, R15). */
+  function changeByWordOf(from: ReplicaId, change: (now: MembershipNow) => MembershipThen): Promise<void> {
+    return changeMembership((now) => (standingOf(now.roster, from) === 'evicted' ? {} : change(now)))
   }
 
-  async function learnRoster(roster: Knowledge['roster']): Promise<void> {
+  async function takeFolded(folded: readonly WriterId[], from: ReplicaId): Promise<void> {
+    const fold = folded.filter((writer) => !state().folded.has(writer))
+    if (fold.length > 0) await changeByWordOf(from, () => ({ fold }))
+  }
+
+  async function learnRoster(roster: Knowledge['roster'], from: ReplicaId): Promise<void> {
     if (mergeRosters(state().roster, roster) === state().roster) return
-    await changeMembership((now) => ({ roster: mergeRosters(now.roster, roster) }))
+    await changeByWordOf(from, (now) => ({ roster: mergeRosters(now.roster, roster) }))
     detector.rosterChanged()
     if (standingOf(state().roster, identity.replica) === 'evicted') refuseToGoOn()
   }
@@ -282,7 +288,7 @@ export function assembleMember(context: MemberContext): MemberParts {
    */
   async function takeFrontier(frontier: Hlc, from: ReplicaId): Promise<void> {
     if (!isFrontierNews(frontier)) return
-    await changeMembership((now) =>
+    await changeByWordOf(from, (now) =>
       compareHlc(frontier, now.frontier) > 0 ? { frontier: takenOver(frontier, from, clock.wallMs()) } : {},
     )
     purger.onRaise()

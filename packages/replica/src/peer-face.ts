@@ -56,6 +56,8 @@ export class PeerFace {
     if (name === 'forgotten') return this.#hearThatItForgot(from)
     // Its directory may be open again in the next run already, which must not take this one for a twin.
     if (name === 'time' && own.readiness.isStopping) throw new RefusalError('busy', 'this node is stopping')
+    // Whoever leaves has said what it holds, and somebody else holds that: nobody must count on more of it.
+    if (name === 'rumors' && own.readiness.isLeaving) throw new RefusalError('paused', 'this node is leaving')
     if (refusedWhilePaused(name, isPaused)) throw new RefusalError('paused', `${name} is paused on this node`)
     member.detector.heardFrom(from)
     const answerers: Readonly<Record<string, unknown>> = member.answerers

@@ -30,7 +30,7 @@ export interface PullContext {
   /** Takes over a higher frontier of a member all of whose entries have come (frontier.md R7, R11). */
   readonly takeFrontier: (frontier: Hlc, from: ReplicaId) => Promise<void>
   /** The same for its folded writers. */
-  readonly takeFolded: (folded: readonly WriterId[]) => Promise<void>
+  readonly takeFolded: (folded: readonly WriterId[], from: ReplicaId) => Promise<void>
   /** Whether this run has heard all that every other member had seen: else it takes over nothing whose entries have not come. */
   readonly isAcquainted: () => boolean
   /** @throws {RefusalError} when the claims show that this directory was rolled back (frontier.md R16). */
@@ -95,7 +95,7 @@ async function pullWhole(peer: ReplicaId, frontier: Hlc, context: PullContext): 
   const pulled = await pullPartitions(peer, ALL_PARTITIONS, { source: 'pull', namesFolded: true }, context)
   const isComplete = pulled.unclaimed.length === 0
   if (isComplete) {
-    await context.takeFolded(pulled.folded)
+    await context.takeFolded(pulled.folded, peer)
     await context.takeFrontier(frontier, peer)
   }
   return { entries: pulled.entries, rootsDiffer: undefined, isComplete }

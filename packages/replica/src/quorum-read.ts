@@ -37,6 +37,7 @@ export interface QuorumReadContext {
   readonly intake: Intake
   /** Brings back a row that cannot be read. */
   readonly heal: (address: Address) => Promise<Held>
+  readonly suspects: SuspectLeaves
   readonly hash: Hash
   readonly timers: Timers
   readonly measures: Measures
@@ -56,12 +57,15 @@ export async function quorumRead(
   timeoutMs: number,
   context: QuorumReadContext,
 ): Promise<Held> {
-  const { state, store, heal, hash } = context
+  const { state, store, heal, hash, suspects } = context
+  const keyHash = hash.sha256(bytesOf(address))
   let own = presentAt(store.read(address), state().frontier)
   if (own === 'corrupt') own = await heal(address)
   if (own === 'corrupt') return own
   const newest = new Newest(own, state().frontier)
-  await askMembers(address, newest, { needed: from, timeoutMs, keyHash: hash.sha256(bytesOf(address)) }, context)
+  // Who may have lost the row cannot say that there is nothing newer, as no other may that is asked.
+  const isDoubtful = suspects.hasIn(partitionOf(keyHash))
+  await askMembers(address, newest, { needed: from, timeoutMs, keyHash, isDoubtful }, context)
   const { entry, from: source } = newest
   const told = entry === undefined || source === undefined ? own : await takeIn(entry, source, context)
   if (entry !== undefined && newest.behind.length > 0) repairOthers(address, entry, newest.behind, context)
@@ -72,24 +76,29 @@ interface Ask {
   readonly needed: 'quorum' | 'all'
   readonly timeoutMs: number
   readonly keyHash: string
+  /** Whether what is held here is none of those needed, unless nobody else is there. */
+  readonly isDoubtful: boolean
 }
 
 function askMembers(
   address: Address,
   newest: Newest,
-  { needed: from, timeoutMs, keyHash }: Ask,
+  { needed: from, timeoutMs, keyHash, isDoubtful }: Ask,
   { ask, owners, livePeers, timers }: QuorumReadContext,
 ): Promise<void> {
   const all = owners.ofEntry({ keyHash })
   const needed = acksNeeded(from, all.length)
   const live = livePeers().filter(({ replica }) => all.includes(replica))
+  // A tally counts whoever asks.
+  const uncounted = isDoubtful && all.length > 1 ? 1 : 0
   const tally = new Tally(
-    needed,
+    needed + uncounted,
     live.map(({ replica }) => replica),
   )
+  const told = (): number => tally.acks - uncounted
   const of = `${needed} of ${all.length} members have to be asked`
   if (tally.verdict === 'impossible')
-    return Promise.reject(new ReadError('quorum_not_met', `${of}, and ${live.length + 1} are live`))
+    return Promise.reject(new ReadError('quorum_not_met', `${of}, and ${live.length + 1 - uncounted} can be`))
   return new Promise((resolve, reject) => {
     let isOver = false
     const end = (settle: () => void): void => {
@@ -98,13 +107,13 @@ function askMembers(
       settle()
     }
     const deadline = timers.after(timeoutMs, () =>
-      end(() => reject(new ReadError('timeout', `${of}, and ${tally.acks} have answered in time`))),
+      end(() => reject(new ReadError('timeout', `${of}, and ${told()} have answered in time`))),
     )
     const judge = (): void => {
       if (isOver) return
       if (tally.verdict === 'reached') end(resolve)
       if (tally.verdict === 'impossible')
-        end(() => reject(new ReadError('quorum_not_met', `${of}, and only ${tally.acks} can tell what they hold`)))
+        end(() => reject(new ReadError('quorum_not_met', `${of}, and only ${told()} can tell what they hold`)))
     }
     const held = newest.entry === undefined ? [] : [newest.entry.version]
     const question: Question<'newest-entry'> = { address, held, entries: [] }
@@ -152,13 +161,7 @@ function repairOthers(address: Address, entry: Entry, behind: readonly ReplicaId
 export async function newestEntry(
   { address, held, entries }: Question<'newest-entry'>,
   from: ReplicaId,
-  {
-    state,
-    store,
-    intake,
-    suspects,
-    hash,
-  }: Pick<QuorumReadContext, 'state' | 'store' | 'intake' | 'hash'> & { readonly suspects: SuspectLeaves },
+  { state, store, intake, suspects, hash }: Pick<QuorumReadContext, 'state' | 'store' | 'intake' | 'suspects' | 'hash'>,
 ): Promise<Answer<'newest-entry'>> {
   if (entries.length > 0) await intake.takeIn({ entries, source: 'read-repair', from })
   const own = presentAt(store.read(address), state().frontier)

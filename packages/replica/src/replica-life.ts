@@ -66,7 +66,9 @@ export class ReplicaLife {
       peersToRepairFrom: () => (this.isPaused('anti-entropy') ? [] : this.livePeers()),
       isAlone: () => this.isAlone,
       pullingForSessions: () => this.#pullingForSessions(),
-      raiseFrontier: async (atLeast) => this.#upkeep?.raiseFrontier({ atLeast }),
+      raiseFrontier: async (atLeast) => {
+        if (this.#upkeep?.mayLookAtFrontier === true) await this.#upkeep.raiseFrontier({ atLeast })
+      },
       onReopened: () => this.#endIfOver(),
     })
   }

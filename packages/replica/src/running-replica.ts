@@ -159,6 +159,7 @@ export class RunningReplica implements Replica {
       livePeers: () => this.livePeers(),
       state: () => this.#own.committer.state,
       intake: this.#own.intake,
+      suspects: this.#own.suspects,
       heal: (unreadable) => this.heal(unreadable),
     })
   }

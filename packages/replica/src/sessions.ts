@@ -126,8 +126,12 @@ export class Sessions {
     }
     await Promise.race([Promise.all(pulls), waiter.ended])
     if (waiter.hasEnded) return
-    if (!token.isFloorReached(this.seen)) await Promise.race([raiseFrontier(token.hlc), waiter.ended])
-    else await this.#judgeLost(waiter, complete, context)
+    if (token.isFloorReached(this.seen)) await this.#judgeLost(waiter, complete, context)
+    else {
+      // Whatever it fails of, as while a directory is opened anew: the next round asks again.
+      const raised = raiseFrontier(token.hlc).catch(() => undefined)
+      await Promise.race([raised, waiter.ended])
+    }
     this.look()
   }
 

@@ -71,3 +71,30 @@ describe('a member that is silent for long', () => {
     expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'evicted' })
   })
 })
+
+// An answer that is under way while whoever gave it is evicted names its joiners, whom nobody else knows.
+it('introduces nobody by an answer that it gave before its eviction', async () => {
+  const cluster = await SmallCluster.of(3, { purgeIntervalMs: 1_000 })
+  const evicted = cluster.idOf('n1')
+  const namesAt = (name: string): string[] =>
+    cluster
+      .node(name)
+      .members()
+      .map((member) => member.name)
+  for (const link of ['n1>n2', 'n1>n3', 'n4>n2', 'n4>n3']) cluster.cut.add(link)
+  await cluster.start('n4', { seeds: ['n1:7701'] })
+  await cluster.until(() => namesAt('n1').includes('n4'))
+  let isUnderWay = false
+  cluster.delayOf = (from, to, name) => {
+    if (from !== 'n3' || to !== 'n1' || name !== 'publish') return 0
+    isUnderWay = true
+    return 4_000
+  }
+  cluster.cut.delete('n1>n3')
+  await cluster.put('n2', 'k', undefined)
+  await cluster.until(() => isUnderWay, 20_000)
+  cluster.cut.add('n1>n3')
+  await cluster.finish(cluster.node('n3').evict(evicted))
+  await cluster.time.advance(5_000)
+  expect(namesAt('n3')).not.toContain('n4')
+})

@@ -24,7 +24,7 @@ function open(): Committed {
     arrivals.push(arrival)
     arrival.settle(arrival.entries.map((): Admission => 'news'))
   }
-  const committer = { submit } as Committer
+  const committer = { submit, state: { roster: { known: [], evicted: [] } } } as unknown as Committer
   const intake = new Intake({
     committer,
     clock: time,

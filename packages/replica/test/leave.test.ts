@@ -121,3 +121,21 @@ it('ends also when the disk failed to say that the mark is durable', async () =>
   await cluster.until(() => cluster.fatal('n2').length > 0, 20_000)
   expect(cluster.fatal('n2')[0]).toMatchObject({ code: 'left' })
 })
+
+it('takes in no rumors while it leaves, for nobody is to count on what it got last', async () => {
+  const cluster = await SmallCluster.of(3)
+  await cluster.put('n1', 'k', 'v', 'all')
+  cluster.cut.add('n1>n2')
+  let isUnderWay = false
+  cluster.delayOf = (from, _, name) => {
+    if (from !== 'n3' || name !== 'publish') return 0
+    isUnderWay = true
+    return 3_000
+  }
+  const leaving = cluster.node('n3').leave(30_000)
+  await cluster.until(() => isUnderWay, 20_000)
+  cluster.node('n2').pause('anti-entropy')
+  await expect(cluster.put('n1', 'w', 'on n1 and n3', 2)).rejects.toMatchObject({ outcome: 'unknown' })
+  cluster.cut.clear()
+  await cluster.finish(leaving, 40_000)
+})

@@ -1,6 +1,6 @@
-import { addressOf, type Precondition } from '@grapevine/core'
+import { addressOf, bytesOf, type Precondition } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
-import { SmallCluster, valueOf } from './small-cluster.ts'
+import { SmallCluster, sha256, valueOf } from './small-cluster.ts'
 
 /** Nothing spreads by itself but rumors, and those can be paused. */
 const STILL = { pullIntervalMs: 600_000, antiEntropyIntervalMs: 600_000, purgeIntervalMs: 600_000 }
@@ -87,6 +87,24 @@ describe('a read by quorum', () => {
     cluster.crash('n3')
     await expect(readFrom(cluster, 'n1')).rejects.toMatchObject({ code: 'quorum_not_met' })
     expect(cluster.get('n1', 'a')).toBe('x')
+  })
+
+  it('does not count a node that may have lost the row among those it needs', async () => {
+    const cluster = await SmallCluster.of(3, STILL)
+    cluster.cut.add('n3>*')
+    await cluster.put('n1', 'a', 'x', 'quorum')
+    pauseRumors(cluster, 3)
+    const lost = [`e${KEY}`, `h${sha256.sha256(bytesOf(KEY))}`]
+    for (const row of lost) await cluster.database('n1').del(Buffer.from(row, 'latin1'))
+    cluster.cut.clear()
+    // Now the one other that can be asked is the one that never had it.
+    cluster.cut.add('n1>n2')
+    cluster.node('n1').scrub()
+    await cluster.until(() => cluster.node('n1').scrubReport()?.running === false)
+    expect(cluster.node('n1').status().suspectLeaves).toBe(1)
+    await expect(readFrom(cluster, 'n1')).rejects.toMatchObject({ code: 'timeout' })
+    cluster.cut.clear()
+    expect(await readFrom(cluster, 'n1')).toBe('x')
   })
 
   it('of one node is what it holds', async () => {

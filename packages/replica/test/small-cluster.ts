@@ -24,6 +24,7 @@ import {
   type ReplicaSettings,
   type WriteResult,
 } from '../src/index.ts'
+import { sleep } from '../src/sleep.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 export const sha256: Hash = { sha256: (bytes) => nodeHash('sha256', bytes, 'binary') }
@@ -63,6 +64,8 @@ export class SmallCluster {
   readonly skewMs = new Map<string, number>()
   /** Links that carry nothing, as `from>to`; `*` stands for all. */
   readonly cut = new Set<string>()
+  /** How many ms an answer is on its way longer than others. */
+  delayOf: (from: string, to: string, name: QuestionName) => number = () => 0
   /** Told when an answer has arrived. */
   onAnswered: (from: string, to: string, name: QuestionName) => void = () => {}
   readonly #machines = new Map<string, Machine>()
@@ -283,9 +286,12 @@ export class SmallCluster {
         const refusal = answerer.replica.judge(full)
         if (refusal !== undefined) throw new RefusalError(refusal, `${to} refuses ${name}: ${refusal}`)
         const answer = await answerer.replica.answer(full, name, received.body())
+        const encoded = codec.encodeAnswer(header, name, answer)
+        const delayMs = this.delayOf(from, to, name)
+        if (delayMs > 0) await sleep(this.time, delayMs)
         await this.#travel(asker, answerer)
         this.onAnswered(from, to, name)
-        return codec.decodeAnswer(codec.encodeAnswer(header, name, answer), name, () => {})
+        return codec.decodeAnswer(encoded, name, () => {})
       },
     }
   }
