@@ -89,9 +89,14 @@ export class LeafMender {
 
   /** Tries again what nobody could mend, and whether what was undecided is decided. */
   async round(): Promise<void> {
-    const { suspects, isAlone } = this.#context
+    const { suspects, isAlone, state } = this.#context
     for (const leaf of suspects.leaves) await (isAlone() ? this.#accept(leaf) : this.mend(leaf))
-    for (const { leaf, peer } of [...this.#undecided.values()]) this.examine(leaf, peer)
+    const members = new Set(state().members())
+    for (const [name, { leaf, peer }] of this.#undecided) {
+      // With whoever is no member any more there is nothing to decide.
+      if (members.has(peer)) this.examine(leaf, peer)
+      else this.#undecided.delete(name)
+    }
   }
 
   /**

@@ -206,6 +206,18 @@ describe('two sound leaves that differ', () => {
     await cluster.until(() => cluster.isConverged(...ALL))
   })
 
+  it('are nothing to decide any more with a member that was evicted', async () => {
+    const cluster = await withKeys(5)
+    await passFrontier(cluster, heldAt(cluster, 'n1', 'k3'))
+    await tamper(cluster, 'n2', heldAt(cluster, 'n1', 'k3'), 'drop')
+    const undecidedWith = (): string[] => cluster.node('n2').status().undecided.map((key) => key.with)
+    await cluster.until(() => undecidedWith().includes('n1'), 120_000)
+    const evicted = cluster.idOf('n1')
+    cluster.crash('n1')
+    expect(await cluster.finish(cluster.node('n2').evict(evicted))).toBe(true)
+    await cluster.until(() => undecidedWith().every((name) => name === 'n3'), 120_000)
+  })
+
   it('or a write of the value that one side still holds', async () => {
     const cluster = await withKeys(5)
     const entry = heldAt(cluster, 'n1', 'k3')
