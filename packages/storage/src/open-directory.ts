@@ -40,7 +40,7 @@ export async function openDirectory(directory: DataDirectory, hash: Hash): Promi
       `${path} holds the data of replica ${record.replica}, but its database has no CURRENT file. ${REBUILD_HINT}`,
     )
   const isNew = !files.includes('CURRENT')
-  if (isNew && files.some((file) => file.endsWith('.ldb') || file.startsWith('MANIFEST')))
+  if (isNew && files.some(isOfAnOpenedDatabase))
     throw new StoreError(
       'data_missing',
       `${path} holds tables of a database but no CURRENT file, so opening it would begin an empty one. ${REBUILD_HINT}`,
@@ -82,6 +82,11 @@ async function openGuarded(
 function hinted(error: StoreError, directory: string): StoreError {
   if (error.code !== 'data_missing' || error.message.includes(REBUILD_HINT)) return error
   return new StoreError('data_missing', `${directory}: ${error.message}. ${REBUILD_HINT}`, { cause: error.cause })
+}
+
+/** The first manifest is there before `CURRENT`, and replaced when there is one: alone it is of a start that was cut off. */
+function isOfAnOpenedDatabase(file: string): boolean {
+  return /\.(ldb|log)$/.test(file) || (file.startsWith('MANIFEST') && file !== 'MANIFEST-000001')
 }
 
 /** The file and the database must tell of the same replica; a crash between the two may have left the file ahead. */

@@ -323,6 +323,21 @@ describe('the data directory', () => {
     })
   })
 
+  it('is refused when CURRENT is gone and no identity tells of it', async () => {
+    const directory = await withData()
+    await unlink(join(directory, 'identity.json'))
+    await unlink(join(directory, 'db', 'CURRENT'))
+    await expect(openOnDisk(directory)).rejects.toMatchObject({ code: 'data_missing' })
+  })
+
+  it('is new where the first opening of all was cut off', async () => {
+    const directory = await temporaryDirectory()
+    await mkdir(join(directory, 'db'))
+    for (const name of ['LOCK', 'LOG', 'MANIFEST-000001', '000001.dbtmp'])
+      await writeFile(join(directory, 'db', name), '')
+    expect((await openOnDisk(directory)).state.identity).toBeUndefined()
+  })
+
   it('is refused when a table is gone', async () => {
     const directory = await temporaryDirectory()
     const store = await openOnDisk(directory)

@@ -3,11 +3,11 @@ import { MalformedMessageError } from '@grapevine/core'
 /** Our deepest message nests 7 arrays. */
 const DEPTH_MAX = 16
 /**
- * What decoding may make of a message: so many bytes of memory for each of its own. Ours need up to 7, for lists of
- * short hashes and members with short names. 256 empty vectors or tree nodes fit the slack; a message of nothing but
- * empty arrays would need 40, and one of empty texts even more.
+ * What decoding may make of a message: so many bytes of memory for each of its own. Lists of short hashes need 7, and what
+ * members say of themselves under short names up to 16. 256 empty vectors or tree nodes fit the slack; a message of nothing
+ * but short texts would need 24, one of empty arrays 40.
  */
-const MEMORY_PER_BYTE = 8
+const MEMORY_PER_BYTE = 16
 const MEMORY_SLACK = 65_536
 /** About what V8 and Node take for an empty one, and for each element's place. */
 const ARRAY_MEMORY = 40

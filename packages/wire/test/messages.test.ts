@@ -2,6 +2,7 @@ import {
   ENTRIES_PER_QUESTION_MAX,
   LEAVES_PER_QUESTION_MAX,
   MalformedMessageError,
+  MEMBER_VALUES_MAX,
   MEMBERS_MAX,
   PARTITIONS,
   RUMORS_PER_QUESTION_MAX,
@@ -16,6 +17,18 @@ import { anyMessages } from './any-message.ts'
 import { answer as answerFrame, anyHeader, HEADER, NAMES, question as questionFrame, sha256 } from './frames.ts'
 
 const codec = new FrameCodec(sha256)
+
+it('compares the values of as many members as there may be, also where their names are short', () => {
+  const known = Array.from({ length: MEMBERS_MAX * MEMBER_VALUES_MAX }, (_, index) => {
+    const owner = Math.floor(index / MEMBER_VALUES_MAX)
+      .toString(16)
+      .padStart(16, '0')
+    return [owner, String.fromCodePoint(0x61 + (index % MEMBER_VALUES_MAX)), 1] as const
+  })
+  const question = { values: [], digest: 'd'.repeat(8), known }
+  const { body } = codec.decodeQuestion(codec.encodeQuestion(HEADER, 'member-values', question))
+  expect(body()).toMatchObject({ known: { length: MEMBERS_MAX * MEMBER_VALUES_MAX } })
+})
 
 describe.each(NAMES)('%s', (name) => {
   it('asks what was meant', () => {
