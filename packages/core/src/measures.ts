@@ -45,6 +45,8 @@ export type CounterName =
   | 'false_suspicions'
   /** Entries refused as old (R5). */
   | 'refused_entries'
+  /** Writes of others that lost against one of this replica that had not seen them. */
+  | 'concurrent_overwrites'
   /** Reopenings of the store after a failed write. */
   | 'store_reopens'
   /** Entries taken in because a read asked others and one of them had something newer. */

@@ -82,6 +82,8 @@ export interface CommitPlan {
    * than that, the new sum would hide it.
    */
   readonly doubtful: readonly Leaf[]
+  /** Writes of others that lost against one of this replica that had not seen them: the two were concurrent (P5). */
+  readonly overwritten: number
   /** The clock behind this plan's last version and before the next one's first: what may be promised by it (R2). */
   readonly promise: Hlc
   /** Tells each arrival, in their order. To be called once the batch is durable, and only then. */
@@ -133,6 +135,7 @@ export class CommitDraft {
   #repaired: Leaf | undefined
   readonly #soundWithout = new Set<Address>()
   #changesPolicies = false
+  #overwritten = 0
   #entries = 0
   #bytes = 0
   #rebuilds: number
@@ -360,6 +363,7 @@ export class CommitDraft {
     // Heard twice changes nothing, and so costs no batch.
     if (!covered) {
       this.#dots.push({ partition: partitionOf(entry.keyHash), dot: entry.dot })
+      if (admission === 'superseded' && this.#isOwn(current)) this.#overwritten++
       // Also of one that lost: its client asks what became of it, not whether it is still there.
       this.receipts.keep(entry, this.#wallMs)
     }
@@ -369,6 +373,11 @@ export class CommitDraft {
     // It beats what is held, and is itself absent already: what it beats goes.
     else if (typeof current === 'object') this.#drop(current)
     else if (current === 'corrupt') this.#dropUnreadable(entry)
+  }
+
+  /** What was written here was written knowing all that was covered here. */
+  #isOwn(held: Held): boolean {
+    return typeof held === 'object' && this.#context.state.writers.includes(held.dot.writer)
   }
 
   #purge({ rows }: Purge): number {
@@ -513,6 +522,7 @@ export class CommitDraft {
       receipts: this.receipts.changes,
       changesPolicies: this.#changesPolicies,
       doubtful: this.#doubtful(),
+      overwritten: this.#overwritten,
       promise: state.clock.now,
       tell: this.#tell,
       // A healed entry changes a row whose dot was covered all along.

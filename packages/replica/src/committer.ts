@@ -210,6 +210,7 @@ export class Committer {
         () => {
           measures.observe('commit_seconds', (clock.monotonicMs() - startedMs) / 1000)
           measures.observe('commit_batch_size', batch.changes.length)
+          if (plan.overwritten > 0) measures.add('concurrent_overwrites', plan.overwritten)
           this.onDurable(plan.after, clock.wallMs())
           this.#noteLanding(flight)
           return undefined

@@ -1,7 +1,28 @@
+import type { Measures } from '@grapevine/core'
 import { describe, expect, it } from 'vitest'
 import { SmallCluster } from './small-cluster.ts'
 
 const ALL = ['n1', 'n2', 'n3']
+
+it('counts once a write that loses against a concurrent one, and none that was seen', async () => {
+  let overwrites = 0
+  const measures: Measures = {
+    add: (name, by = 1) => (overwrites += name === 'concurrent_overwrites' ? by : 0),
+    observe: () => {},
+  }
+  const cluster = new SmallCluster({}, 1, measures)
+  await cluster.start('n1', { found: true })
+  await cluster.until(() => cluster.node('n1').status().ready)
+  await cluster.start('n2')
+  await cluster.until(() => cluster.node('n2').status().ready)
+  for (const value of ['a', 'b', 'c']) for (const name of ['n1', 'n2']) await cluster.put(name, 'k', value, 'all')
+  expect(overwrites).toBe(0)
+
+  // Their rumors cross.
+  await Promise.all(['n1', 'n2'].map((name) => cluster.put(name, 'k', `of ${name}`)))
+  await cluster.until(() => cluster.isConverged('n1', 'n2'), 60_000)
+  expect(overwrites).toBe(1)
+})
 
 describe('a cluster of three', () => {
   it('founds, joins, and spreads a write to all by rumor alone', async () => {

@@ -210,7 +210,11 @@ describe('two sound leaves that differ', () => {
     const cluster = await withKeys(5)
     await passFrontier(cluster, heldAt(cluster, 'n1', 'k3'))
     await tamper(cluster, 'n2', heldAt(cluster, 'n1', 'k3'), 'drop')
-    const undecidedWith = (): string[] => cluster.node('n2').status().undecided.map((key) => key.with)
+    const undecidedWith = (): string[] =>
+      cluster
+        .node('n2')
+        .status()
+        .undecided.map((key) => key.with)
     await cluster.until(() => undecidedWith().includes('n1'), 120_000)
     const evicted = cluster.idOf('n1')
     cluster.crash('n1')

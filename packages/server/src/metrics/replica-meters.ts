@@ -40,6 +40,10 @@ const COUNTERS: Readonly<Record<CounterName, CounterRow>> = {
   reindexed_entries: ['reindexed_entries_total', 'Entries found to which an index did not lead any more'],
   false_suspicions: ['false_suspicions_total', 'Members that were suspected and turned out to be alive'],
   refused_entries: ['refused_entries_total', 'Entries refused because they are older than a purge'],
+  concurrent_overwrites: [
+    'concurrent_overwrites_total',
+    'Writes that lost against a concurrent one of this node: seen by it, and so the least that there were',
+  ],
   store_reopens: ['store_reopens_total', 'Reopenings of the store after a failed write'],
   read_repairs: ['read_repairs_total', 'Entries taken in because a read by quorum found something newer elsewhere'],
   session_waits: ['session_waits_total', 'Requests that waited until this node had seen what their session had'],
