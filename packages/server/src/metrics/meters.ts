@@ -98,13 +98,15 @@ export function histogramText(name: string, help: string, series: Iterable<reado
 
 /** Values that are true at the moment of the scrape. A metric without any is left out. */
 export function gaugeText(name: string, help: string, samples: Iterable<readonly [Labels, number]>): string {
-  let text = ''
-  for (const [labels, value] of samples) text += sample(name, labels, value)
-  return text === '' ? '' : head(name, help, 'gauge') + text
+  return withSamples(head(name, help, 'gauge'), name, samples)
 }
 
 export function counterText(name: string, help: string, samples: Iterable<readonly [Labels, number]>): string {
-  let text = head(name, help, 'counter')
+  return withSamples(head(name, help, 'counter'), name, samples)
+}
+
+function withSamples(headText: string, name: string, samples: Iterable<readonly [Labels, number]>): string {
+  let text = headText
   for (const [labels, value] of samples) text += sample(name, labels, value)
   return text
 }

@@ -147,11 +147,15 @@ class RumorDelay implements Meter {
 
   expose(): string {
     this.#turn()
-    if (this.count === 0) return ''
-    return gaugeText('grapevine_rumor_delay_seconds', 'From the commit of a write elsewhere to its commit here', [
+    const samples = [
       [{ quantile: 'avg' }, this.#sum / this.count],
       [{ quantile: 'last' }, Math.max(...this.#greatest)],
-    ])
+    ] as const
+    return gaugeText(
+      'grapevine_rumor_delay_seconds',
+      'From the commit of a write elsewhere to its commit here',
+      this.count === 0 ? [] : samples,
+    )
   }
 
   #turn(): void {
