@@ -24,8 +24,10 @@ export function checkCondition(
   nextId?: () => string | undefined,
 ): { readonly id?: string; readonly ifMatch?: string; readonly ifAbsent?: true } {
   const id = given ?? nextId?.()
-  if (id !== undefined && !isIdempotencyKey(id))
-    throw badArgument('An idempotency key is 1 to 255 visible ASCII characters.')
+  // Neither could be sent as a header otherwise.
+  for (const text of [id, ifMatch])
+    if (text !== undefined && !isIdempotencyKey(text))
+      throw badArgument('id and ifMatch are 1 to 255 visible ASCII characters.')
   return {
     ...(id !== undefined && { id }),
     ...(ifMatch !== undefined && { ifMatch }),

@@ -128,6 +128,11 @@ describe('a bucket', () => {
     expect(() => grapevine.bucket('No')).toThrow(GrapevineError)
     await expect(grapevine.bucket('b').put('k', undefined)).rejects.toMatchObject({ code: 'bad_value' })
     await expect(grapevine.bucket('b').put('k', 1, { ttl: 'soon' })).rejects.toMatchObject({ code: 'bad_argument' })
+    for (const wrong of [{ id: 'a b' }, { ifMatch: 'x\ny' }, { ifMatch: 'é' }, { contentType: 'a\nb' }])
+      await expect(grapevine.bucket('b').put('k', 1, wrong)).rejects.toMatchObject({
+        code: 'bad_argument',
+        outcome: 'not-applied',
+      })
     await expect(connect('127.0.0.1:7700')).rejects.toMatchObject({ code: 'bad_argument' })
     expect(node.seen).toHaveLength(0)
   })
