@@ -57,6 +57,18 @@ export interface Exchange {
   bytesOut: number
 }
 
+/** What an exchange comes to before its first question. */
+export const NO_EXCHANGE: Exchange = {
+  questions: 0,
+  walks: 0,
+  leaves: 0,
+  partitions: 0,
+  keysIn: 0,
+  keysOut: 0,
+  bytesIn: 0,
+  bytesOut: 0,
+}
+
 const ROOT: TreeNode = { depth: 0, index: 0 }
 const LEAF_DEPTH = 16
 
@@ -66,16 +78,7 @@ const LEAF_DEPTH = 16
  * swapped until then stays, and the next exchange finds the rest.
  */
 export async function reconcile(peer: ReplicaId, context: AntiEntropyContext): Promise<Exchange> {
-  const exchange: Exchange = {
-    questions: 0,
-    walks: 0,
-    leaves: 0,
-    partitions: 0,
-    keysIn: 0,
-    keysOut: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-  }
+  const exchange = { ...NO_EXCHANGE }
   const leaves = await differingLeaves(peer, exchange, context)
   exchange.leaves = leaves.length
   exchange.partitions = new Set(leaves.map((leaf) => leaf >>> 8)).size

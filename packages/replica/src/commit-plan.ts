@@ -304,8 +304,11 @@ export class CommitDraft {
 
   /** Whether who answered was evicted meanwhile, or what is absent here may have been dropped since the question (R15, I1). */
   #isOutdated(from: ReplicaId, askedAt: Hlc): boolean {
-    const isFenced = standingOf(this.#roster ?? this.#context.state.roster, from) === 'evicted'
-    return isFenced || compareHlc(this.#frontierNow, askedAt) > 0
+    return this.#isFenced(from) || compareHlc(this.#frontierNow, askedAt) > 0
+  }
+
+  #isFenced(from: ReplicaId): boolean {
+    return standingOf(this.#roster ?? this.#context.state.roster, from) === 'evicted'
   }
 
   #takeIn({ entries, claims, clock, frontier, from, source, askedAt }: RemoteEntries): readonly Admission[] {
@@ -313,8 +316,7 @@ export class CommitDraft {
     if (askedAt !== undefined && this.#isOutdated(from, askedAt)) return entries.map(() => 'refused')
     // The frame was judged when it came. Whoever has been evicted while it waited is behind the fence with it: others count
     // on what our publication with the mark shows being all that we have of the evicted (frontier.md I3, R15).
-    const isFenced = standingOf(this.#roster ?? state.roster, from) === 'evicted'
-    if (isFenced && source !== 'bootstrap') return entries.map(() => 'refused')
+    if (source !== 'bootstrap' && this.#isFenced(from)) return entries.map(() => 'refused')
     const admissions = entries.map((entry) => {
       const current = this.#current(entry.address)
       const partition = partitionOf(entry.keyHash)

@@ -1,5 +1,5 @@
 import type { Clock, Measures } from '@grapevine/core'
-import type { Exchange } from './anti-entropy-round.ts'
+import { NO_EXCHANGE, type Exchange } from './anti-entropy-round.ts'
 import type { ExchangeReport } from './replica.ts'
 
 /** Enough for an operator to see a pattern, and for the dashboard's page. */
@@ -50,7 +50,7 @@ export class ExchangeLog {
     } catch (error) {
       this.#keep({
         ...about(),
-        ...NOTHING,
+        ...NO_EXCHANGE,
         result: 'failed',
         error: error instanceof Error ? error.message : 'unknown',
       })
@@ -70,15 +70,4 @@ export class ExchangeLog {
     measures.add('antientropy_exchange_bytes', report.bytesOut, 'out')
     measures.observe('antientropy_exchange_seconds', report.durationMs / 1_000)
   }
-}
-
-const NOTHING: Exchange = {
-  questions: 0,
-  walks: 0,
-  leaves: 0,
-  partitions: 0,
-  keysIn: 0,
-  keysOut: 0,
-  bytesIn: 0,
-  bytesOut: 0,
 }

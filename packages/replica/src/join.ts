@@ -254,8 +254,9 @@ const ANSWERED_MS_MAX = 1_000
 
 /**
  * Waits until every live member has published a roster with this node in it: before that its writes could be lost
- * with its sponsor (R13). Only who is known to be away, and does not answer, is not waited for; and at least one other must know. When a member that
- * is here does not get to know it, the sponsor was lost before it told anybody, and the joiner has to begin anew (R14).
+ * with its sponsor (R13). Only who is known to be away, and does not answer, is not waited for; and at least one other must
+ * know. When a member that is here does not get to know it, the sponsor was lost before it told anybody, and the joiner has to
+ * begin anew (R14).
  * @throws {FatalError} `sponsor_lost`
  */
 export async function awaitIntroduction(introduction: Introduction, context: JoinContext): Promise<void> {

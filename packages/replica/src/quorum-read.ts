@@ -57,15 +57,13 @@ export async function quorumRead(
   timeoutMs: number,
   context: QuorumReadContext,
 ): Promise<Held> {
-  const { state, store, heal, hash, suspects } = context
+  const { state, store, heal, hash } = context
   const keyHash = hash.sha256(bytesOf(address))
   let own = presentAt(store.read(address), state().frontier)
   if (own === 'corrupt') own = await heal(address)
   if (own === 'corrupt') return own
   const newest = new Newest(own, state().frontier)
-  // Who may have lost the row cannot say that there is nothing newer, as no other may that is asked.
-  const isDoubtful = suspects.hasIn(partitionOf(keyHash))
-  await askMembers(address, newest, { needed: from, timeoutMs, keyHash, isDoubtful }, context)
+  await askMembers(address, newest, { needed: from, timeoutMs, keyHash }, context)
   const { entry, from: source } = newest
   const told = entry === undefined || source === undefined ? own : await takeIn(entry, source, context)
   if (entry !== undefined && newest.behind.length > 0) repairOthers(address, entry, newest.behind, context)
@@ -76,21 +74,19 @@ interface Ask {
   readonly needed: 'quorum' | 'all'
   readonly timeoutMs: number
   readonly keyHash: string
-  /** Whether what is held here is none of those needed, unless nobody else is there. */
-  readonly isDoubtful: boolean
 }
 
 function askMembers(
   address: Address,
   newest: Newest,
-  { needed: from, timeoutMs, keyHash, isDoubtful }: Ask,
-  { ask, owners, livePeers, timers }: QuorumReadContext,
+  { needed: from, timeoutMs, keyHash }: Ask,
+  { ask, owners, livePeers, suspects, timers }: QuorumReadContext,
 ): Promise<void> {
   const all = owners.ofEntry({ keyHash })
   const needed = acksNeeded(from, all.length)
   const live = livePeers().filter(({ replica }) => all.includes(replica))
-  // A tally counts whoever asks.
-  const uncounted = isDoubtful && all.length > 1 ? 1 : 0
+  // A tally counts whoever asks. But who may have lost the row cannot say that there is nothing newer, here as elsewhere.
+  const uncounted = suspects.hasIn(partitionOf(keyHash)) && all.length > 1 ? 1 : 0
   const tally = new Tally(
     needed + uncounted,
     live.map(({ replica }) => replica),

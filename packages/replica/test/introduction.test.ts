@@ -81,8 +81,11 @@ it.each([
   expect(ended).toMatchObject({ code: 'sponsor_lost' })
 })
 
-// Found by the simulator (seed 202784): its sponsor had been evicted while it was cut off, and held all others for dead.
-it('asks those too that are said to be away', async () => {
+// Two joiners know each other, and nobody else knows either; or whoever let it in was cut off, and held all others for dead.
+it.each([
+  ['asks those too that are said to be away (seed 202784)', KNOWS, 'away'],
+  ['begins anew when whoever knows it does not get to tell the others (seed 121091)', 'dddddddddddddddd', 'here'],
+] as const)('%s', async (_, sponsor, standing) => {
   const time = new VirtualTime()
   const introduction: Introduction = {
     exchange: (replica) =>
@@ -90,10 +93,10 @@ it('asks those too that are said to be away', async () => {
         ? Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
         : Promise.reject(new RefusalError('not-introduced', 'who is that?')),
     self: SELF,
-    sponsor: KNOWS,
+    sponsor,
     others: () => [
       { replica: KNOWS, standing: 'here' },
-      { replica: SILENT, standing: 'away' },
+      { replica: SILENT, standing },
     ],
   }
   const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false }
@@ -102,32 +105,6 @@ it('asks those too that are said to be away', async () => {
     () => (ended = 'introduced'),
     (error: unknown) => (ended = error),
   )
-  await time.advance(55_000)
-  expect(ended).toBeUndefined()
-  await time.advance(10_000)
-  expect(ended).toMatchObject({ code: 'sponsor_lost' })
-})
-
-// Found by the simulator (seed 121091): two joiners of one sponsor that is gone know each other, and nobody else knows either.
-it('begins anew when whoever knows it does not get to tell the others', async () => {
-  const time = new VirtualTime()
-  const introduction: Introduction = {
-    exchange: (replica) =>
-      replica === KNOWS
-        ? Promise.resolve(rosterOf(SELF, KNOWS, SILENT))
-        : Promise.reject(new RefusalError('not-introduced', 'who is that?')),
-    self: SELF,
-    sponsor: 'dddddddddddddddd',
-    others: () => [
-      { replica: KNOWS, standing: 'here' },
-      { replica: SILENT, standing: 'here' },
-    ],
-  }
-  const context = { clock: time, timers: time, log: { info: () => {} }, isStopping: () => false }
-  let ended: unknown
-  awaitIntroduction(introduction, context as unknown as JoinContext).catch((error: unknown) => {
-    ended = error
-  })
   await time.advance(55_000)
   expect(ended).toBeUndefined()
   await time.advance(10_000)

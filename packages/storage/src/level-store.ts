@@ -21,7 +21,6 @@ import {
   type Hlc,
   type Identity,
   type KnownPeer,
-  type Partition,
   type Receipt,
   type Roster,
   type RowRepairs,
@@ -41,6 +40,7 @@ import {
   SUM_BYTES,
   type ReplayTarget,
 } from './journal.ts'
+import { Inventory, type Checkpoint } from './inventory.ts'
 import {
   dotRow,
   entryRow,
@@ -322,32 +322,6 @@ export class LevelStore implements Store {
         ? 'the database is being opened again after a failed write; try again shortly'
         : 'the database is closed: this node is stopping',
     )
-  }
-}
-
-/** As it is kept beside the rows that it is about. */
-interface Checkpoint {
-  /** Of the last batch that is in them. */
-  readonly number: number
-  readonly partitions: readonly Partition[]
-  readonly words: readonly MetaWord[]
-}
-
-/** Which rows there are of those that only their names tell apart: one that is lost would look like one that never was. */
-class Inventory {
-  readonly partitions = new Set<Partition>()
-  readonly words = new Set<MetaWord>()
-
-  rows(): Pick<Checkpoint, 'partitions' | 'words'> {
-    return { partitions: [...this.partitions], words: [...this.words] }
-  }
-
-  /** @throws {StoreError} `data_missing` */
-  refuseLacking(checkpoint: Checkpoint | undefined): void {
-    const partition = checkpoint?.partitions.find((each) => !this.partitions.has(each))
-    const word = checkpoint?.words.find((each) => !this.words.has(each))
-    if (partition !== undefined || word !== undefined)
-      throw new StoreError('data_missing', `the database lost ${word ?? `the row of partition ${partition}`}`)
   }
 }
 
