@@ -1,7 +1,7 @@
 import { StoreError, type Identity } from '@grapevine/core'
 import { MemoryLevel } from 'memory-level'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -279,7 +279,15 @@ describe('the data directory', () => {
     const store = await openOnDisk(directory)
     const bytes = async (): Promise<number> => {
       const names = await readdir(join(directory, 'db'))
-      const sizes = await Promise.all(names.map(async (name) => (await readFile(join(directory, 'db', name))).length))
+      // LevelDB drops its files by itself, and may do so between the two.
+      const sizes = await Promise.all(
+        names.map((name) =>
+          stat(join(directory, 'db', name)).then(
+            ({ size }) => size,
+            () => 0,
+          ),
+        ),
+      )
       return sizes.reduce((sum, size) => sum + size, 0)
     }
     const entries = Array.from({ length: 500 }, (_, index) =>
